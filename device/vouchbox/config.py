@@ -1,0 +1,105 @@
+"""The box's configuration: one TOML file, checked whole when it is read.
+
+An unknown key, a wrong type or a value out of range refuses to load with a sentence that names the key.
+No secret stands here, only paths to secrets.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from vouchbox.errors import ConfigError
+
+_NAME = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+class _Section(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    pass
+
+
+class Box(_Section):
+    """Which box this is, and where it may write: `run` for sockets, `state` for the outbox and the log."""
+
+    site: _NAME
+    device: _NAME
+    run: Path = Path("/run/vouchbox")
+    state: Path = Path("/var/lib/vouchbox")
+
+    @property
+    def topic(self) -> str:
+        """Root of this box's MQTT topics."""
+        return f"vouchbox/v1/{self.site}/{self.device}"
+
+    @property
+    def audience(self) -> str:
+        """What a request must name in `aud`."""
+        return f"vouchbox:{self.site}/{self.device}"
+
+
+class Camera(_Section):
+    """`source` is `picamera2`, `webcam:N`, `clip:FILE` or `simulated:SUBJECT`; `pace` real or fast."""
+
+    source: str = "picamera2"
+    width: Annotated[int, Meta(ge=160, le=1920)] = 640
+    height: Annotated[int, Meta(ge=120, le=1080)] = 480
+    frame_rate: Annotated[int, Meta(ge=5, le=60)] = 15
+    pace: Literal["real", "fast"] = "real"
+
+
+class Vision(_Section):
+    """`models` is a folder with manifest.toml (empty: the one that ships); `runtime` picks the interpreter."""
+
+    models: Path | None = None
+    runtime: Literal["auto", "litert", "tflite-runtime"] = "auto"
+    threads: Annotated[int, Meta(ge=1, le=4)] = 1
+    require_locked_memory: bool = False
+
+
+class Vault(_Section):
+    """Where keys and registrations are. `users` maps a room to the Unix user id it must have."""
+
+    keys: Path = Path("/etc/vouchbox/keys")
+    parties: Path = Path("/etc/vouchbox/relying-parties")
+    consent_seconds: Annotated[int, Meta(ge=1, le=600)] = 60
+    capture_seconds: Annotated[float, Meta(ge=2.0, le=30.0)] = 5.0
+    challenge_length: Annotated[int, Meta(ge=1, le=5)] = 3
+    users: dict[Literal["vision", "uplink", "kiosk"], int] = {}
+
+
+class Uplink(_Section):
+    """The MQTT broker and this box's TLS identity."""
+
+    host: str = "localhost"
+    port: Annotated[int, Meta(ge=1, le=65535)] = 8883
+    ca: Path = Path("/etc/vouchbox/tls/ca.pem")
+    certificate: Path = Path("/etc/vouchbox/tls/box.pem")
+    key: Path = Path("/etc/vouchbox/tls/box.key")
+    keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
+
+
+class Config(_Section):
+    """The whole file. Sections that are left out take their defaults, `box` can't be left out."""
+
+    box: Box
+    camera: Camera = Camera()
+    vision: Vision = Vision()
+    vault: Vault = Vault()
+    uplink: Uplink = Uplink()
+
+    def socket(self, room: Literal["vision", "uplink", "kiosk"]) -> Path:
+        """Where the vault listens for `room`."""
+        return self.box.run / f"{room}.sock"
+
+
+def load(path: Path) -> Config:
+    """Read and check `path`; raises ConfigError with the offending key."""
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=Config)
+    except OSError as problem:
+        raise ConfigError(f"can't read {path} ({problem.strerror})", "give a readable file") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path} is wrong ({problem})", "correct that key") from None
