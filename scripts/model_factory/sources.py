@@ -92,7 +92,9 @@ def fetch(source: Source, cache: Path = CACHE) -> Path:
 
 def _require(path: Path, source: Source) -> None:
     if sha256_of(path) != source.sha256:
-        raise ValueError(f"{path.name} is not the file that {source.project} {source.version} is known to hold")
+        raise ValueError(
+            f"{path.name} is not the file that {source.project} {source.version} is known to hold"
+        )
 
 
 def _download(source: Source, cache: Path) -> Path:
