@@ -21,7 +21,7 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     pass
 
 
-class Box(_Section):
+class Box(_Section, frozen=True):
     """Which box this is, and where it may write: `run` for sockets, `state` for the outbox and the log."""
 
     site: _NAME
@@ -40,7 +40,7 @@ class Box(_Section):
         return f"vouchbox:{self.site}/{self.device}"
 
 
-class Camera(_Section):
+class Camera(_Section, frozen=True):
     """`source` is `picamera2`, `webcam:N`, `clip:FILE` or `simulated:SUBJECT`; `pace` real or fast."""
 
     source: str = "picamera2"
@@ -50,8 +50,8 @@ class Camera(_Section):
     pace: Literal["real", "fast"] = "real"
 
 
-class Vision(_Section):
-    """`models` is a folder with manifest.toml (empty: the one that ships); `runtime` picks the interpreter."""
+class Vision(_Section, frozen=True):
+    """`models` is a folder with manifest.toml (none: the one that ships); `runtime` names the interpreter."""
 
     models: Path | None = None
     runtime: Literal["auto", "litert", "tflite-runtime"] = "auto"
@@ -59,7 +59,7 @@ class Vision(_Section):
     require_locked_memory: bool = False
 
 
-class Vault(_Section):
+class Vault(_Section, frozen=True):
     """Where keys and registrations are. `users` maps a room to the Unix user id it must have."""
 
     keys: Path = Path("/etc/vouchbox/keys")
@@ -70,7 +70,7 @@ class Vault(_Section):
     users: dict[Literal["vision", "uplink", "kiosk"], int] = {}
 
 
-class Uplink(_Section):
+class Uplink(_Section, frozen=True):
     """The MQTT broker and this box's TLS identity."""
 
     host: str = "localhost"
@@ -81,7 +81,7 @@ class Uplink(_Section):
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
 
 
-class Config(_Section):
+class Config(_Section, frozen=True):
     """The whole file. Sections that are left out take their defaults, `box` can't be left out."""
 
     box: Box

@@ -8,6 +8,7 @@ socket exists here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -86,10 +87,8 @@ class Channel:
 
     def close(self) -> None:
         """Close; safe to call twice, and wakes a receiver in another thread."""
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._socket.close()
 
     def __enter__(self) -> Self:
@@ -158,10 +157,8 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening and remove the socket file."""
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._socket.close()
         self.path.unlink(missing_ok=True)
 

@@ -127,7 +127,7 @@ class Part(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 # --- values --------------------------------------------------------------------------------------------
-class Source(Part):
+class Source(Part, frozen=True):
     """The frame source: kind, a name for people, and the format it really delivered."""
 
     kind: SourceKind
@@ -137,7 +137,7 @@ class Source(Part):
     frame_rate: Annotated[float, Meta(ge=0.0, le=1000.0)]
 
 
-class TestResult(Part):
+class TestResult(Part, frozen=True):
     """One liveness test: `score` is 0..1, higher is more bona fide, `None` when the test did not run.
 
     `threshold` is the score from which on the test is a success. `measured` is how many frames, prompts or
@@ -153,7 +153,7 @@ class TestResult(Part):
     reasons: Annotated[tuple[Reason, ...], Meta(max_length=8)] = ()
 
 
-class QualityComponent(Part):
+class QualityComponent(Part, frozen=True):
     """One quality component after ISO/IEC 29794-5: value 0-100, higher is better."""
 
     name: Word
@@ -162,7 +162,7 @@ class QualityComponent(Part):
     reason: Reason | None = None
 
 
-class PromptRecord(Part):
+class PromptRecord(Part, frozen=True):
     """When a prompt was shown and when the person's movement met it; seconds since the first frame."""
 
     prompt: Prompt
@@ -170,14 +170,14 @@ class PromptRecord(Part):
     met_s: Annotated[float, Meta(ge=0.0, le=600.0)] | None = None
 
 
-class ModelIdentity(Part):
+class ModelIdentity(Part, frozen=True):
     """A model that judged: its role and the digest of its file."""
 
     role: Word
     sha256: Sha256Hex
 
 
-class StageTime(Part):
+class StageTime(Part, frozen=True):
     """How long a stage took in this session, in all."""
 
     stage: Word
@@ -185,7 +185,7 @@ class StageTime(Part):
 
 
 # --- vault -> vision ------------------------------------------------------------------------------------
-class Examine(Message):
+class Examine(Message, frozen=True):
     """Look at the person now. `prompts` is empty at level PASSIVE."""
 
     session: Session
@@ -195,14 +195,14 @@ class Examine(Message):
     seconds: Annotated[float, Meta(gt=0.0, le=30.0)] = 5.0
 
 
-class CancelExamination(Message):
+class CancelExamination(Message, frozen=True):
     """Stop now, wipe the frames, answer with an Examination whose outcome is CANCELLED."""
 
     session: Session
 
 
 # --- vision -> vault ------------------------------------------------------------------------------------
-class VisionReady(Message):
+class VisionReady(Message, frozen=True):
     """The first message of the vision room: what it is and which models it loaded."""
 
     version: Word
@@ -212,7 +212,7 @@ class VisionReady(Message):
     memory_locked: bool
 
 
-class Progress(Message):
+class Progress(Message, frozen=True):
     """What a screen may show while capturing: a prompt, how far we are, and an outline without pixels.
 
     `outline` holds x, y pairs in 1/1000 of the frame's width and height.
@@ -226,7 +226,7 @@ class Progress(Message):
     outline: Annotated[tuple[int, ...], Meta(max_length=2 * OUTLINE_POINTS)] = ()
 
 
-class Examination(Message):
+class Examination(Message, frozen=True):
     """Everything that vision says about a clip, in numbers. The embedding is set only when it was asked
     for and the outcome is LIVE."""
 
@@ -249,14 +249,14 @@ class Examination(Message):
 
 
 # --- uplink -> vault ------------------------------------------------------------------------------------
-class LinkState(Message):
+class LinkState(Message, frozen=True):
     """The uplink's first message and every later change: is the broker reached?"""
 
     connected: bool
     detail: Line = ""
 
 
-class RequestArrived(Message):
+class RequestArrived(Message, frozen=True):
     """A message on the request topic, untouched."""
 
     payload: Packet
@@ -264,13 +264,13 @@ class RequestArrived(Message):
     correlation: Annotated[bytes, Meta(max_length=256)] = b""
 
 
-class AckArrived(Message):
+class AckArrived(Message, frozen=True):
     """A message on the acknowledgement topic, untouched."""
 
     payload: Packet
 
 
-class Published(Message):
+class Published(Message, frozen=True):
     """The broker took a message (PUBACK), or refused it: `reason_code` is MQTT 5's, 0..127 is success.
 
     It is not delivery: only the relying party's acknowledgement removes the row.
@@ -284,7 +284,7 @@ class Published(Message):
 
 
 # --- vault -> uplink ------------------------------------------------------------------------------------
-class Outgoing(Message):
+class Outgoing(Message, frozen=True):
     """One row of the outbox: finished signed or sealed bytes and how to send them."""
 
     row: Annotated[int, Meta(ge=1)]
@@ -296,14 +296,14 @@ class Outgoing(Message):
     retain: bool = False
 
 
-class StatusDocument(Message):
+class StatusDocument(Message, frozen=True):
     """What the retained status topic says: health and counters, no biometrics (JSON bytes)."""
 
     payload: Packet
 
 
 # --- vault <-> kiosk (any screen, button or command line that asks the person) ------------------------------
-class Notice(Part):
+class Notice(Part, frozen=True):
     """What the person is told before the camera opens (fields after ISO/IEC TS 27560)."""
 
     controller: Line
@@ -322,7 +322,7 @@ class Notice(Part):
     policy: Line
 
 
-class ConsentAsked(Message):
+class ConsentAsked(Message, frozen=True):
     """Show this notice; answer with ConsentGiven for the same session."""
 
     session: Session
@@ -334,20 +334,20 @@ class ConsentAsked(Message):
     seconds: Annotated[int, Meta(ge=1, le=600)]
 
 
-class ConsentGiven(Message):
+class ConsentGiven(Message, frozen=True):
     """The person's answer. Nothing else opens the camera."""
 
     session: Session
     accepted: bool
 
 
-class SessionCancelled(Message):
+class SessionCancelled(Message, frozen=True):
     """The person pressed stop."""
 
     session: Session
 
 
-class SessionEnded(Message):
+class SessionEnded(Message, frozen=True):
     """The result in plain words, for the screen."""
 
     session: Session
@@ -380,7 +380,7 @@ def encode(message: Message) -> bytes:
 
 def decoder(kinds: object) -> msgspec.msgpack.Decoder[Message]:
     """A strict decoder for one direction, for example decoder(VisionToVault)."""
-    return msgspec.msgpack.Decoder(kinds)  # type: ignore[arg-type]
+    return msgspec.msgpack.Decoder(kinds)
 
 
 def decode(data: bytes, kinds: msgspec.msgpack.Decoder[Message]) -> Message:
