@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import struct
 from pathlib import Path
@@ -20,6 +21,9 @@ import msgspec
 
 from vouchbox.errors import MessageError, RoomGone
 from vouchbox.messages import MESSAGE_LIMIT, Message, decode, encode
+
+SEND_TIMEOUT_S = 10.0
+"""A peer that takes no byte for this long counts as gone."""
 
 _LENGTH = struct.Struct(">I")
 _PEER = struct.Struct("3i")
@@ -47,8 +51,10 @@ class Channel:
         """Send one message; raises RoomGone when the peer is gone, MessageError when it is too large."""
         data = encode(message)
         try:
-            self._socket.sendall(_LENGTH.pack(len(data)) + data)
+            self._write(_LENGTH.pack(len(data)) + data)
         except OSError as problem:
+            if isinstance(problem, RoomGone):
+                raise
             raise self._gone() from problem
 
     def receive(self, timeout_s: float | None = None) -> Message | None:
@@ -98,6 +104,17 @@ class Channel:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _write(self, data: bytes) -> None:
+        # Not sendall: receive() leaves its own, often tiny, timeout on the socket, and a message cut in the
+        # middle would break the framing.
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except (TimeoutError, BlockingIOError):
+                if not select.select([], [self._socket], [], SEND_TIMEOUT_S)[1]:
+                    raise self._gone() from None
 
     def _take(self) -> bytes | None:
         if len(self._pending) < _LENGTH.size:
