@@ -1,0 +1,56 @@
+"""The liveness tests of one session, run side by side on the stream of observations.
+
+This is where the four tests meet: each looks at every observation and none sees another's result; what
+they say together is decided in fusion.py. It may never see a frame, and never reports a test that could
+not look as a success.
+"""
+
+from __future__ import annotations
+
+from vouchbox.messages import Level, Prompt, PromptRecord, TestName, TestResult, TestStatus
+from vouchbox.reasons import Reason
+from vouchbox.vision.challenge import Challenge
+from vouchbox.vision.continuity import Continuity
+from vouchbox.vision.geometry import Geometry
+from vouchbox.vision.observation import Observation
+
+
+class LivenessSession:
+    """One person before the camera, from the first frame to the last.
+
+    `prompts` is empty at level PASSIVE. `seconds` is how long the session lasts at least; at level ACTIVE
+    it goes on until the last prompt was met or missed. All times are seconds since the first frame.
+    """
+
+    def __init__(self, level: Level, prompts: tuple[Prompt, ...], seconds: float) -> None:
+        self.level = level
+        self._seconds = seconds
+        self._challenge = Challenge(prompts)
+        self._geometry = Geometry()
+        self._continuity = Continuity()
+
+    def current_prompt(self, seconds: float) -> Prompt | None:
+        """What to show the person now; None while waiting for a still face or a return to the middle."""
+        return self._challenge.current_prompt(seconds)
+
+    def observe(self, observation: Observation) -> None:
+        """Take the next frame's numbers, in the order of time."""
+        self._challenge.observe(observation)
+        self._geometry.observe(observation)
+        self._continuity.observe(observation)
+
+    def finished(self, seconds: float) -> bool:
+        """Whether nothing more is to be learnt: the time is over and no prompt is open.
+
+        Always True at some time, also when no frame ever shows a face.
+        """
+        return seconds >= self._seconds and self._challenge.finished(seconds)
+
+    def results(self) -> tuple[TestResult, ...]:
+        """The four tests in the order of TestName, each with a status; call it when the session is over."""
+        passive = TestResult(TestName.PASSIVE, TestStatus.NOT_RUN, reasons=(Reason.PASSIVE_NOT_RUN,))
+        return (passive, self._challenge.result(), self._geometry.result(), self._continuity.result())
+
+    def prompt_records(self) -> tuple[PromptRecord, ...]:
+        """The prompts that were really shown, and when each was met."""
+        return self._challenge.records()

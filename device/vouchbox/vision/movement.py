@@ -1,0 +1,147 @@
+"""One prompted movement: from the landmarks' numbers to met, wrong, or not yet.
+
+A movement is judged against how this person rested just before the prompt, so that neither the camera's
+tilt nor the shape of a face counts as a movement. It keeps no landmarks, only five numbers a frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import cos, radians
+from statistics import median
+
+from vouchbox.messages import Prompt
+from vouchbox.vision.observation import Face
+
+TURN_DEGREES = 15.0
+"""A head has turned when yaw has changed by this much; people turn by 25 to 45 when asked."""
+
+LOOK_UP_DEGREES = 10.0
+"""A head looks up when pitch has changed by this much."""
+
+CLOSER = 0.16
+"""A face has come closer when it has grown by this share."""
+
+CLOSED = 0.6
+"""An eye is shut when its aspect ratio falls below this share of its own open value."""
+
+OPEN = 0.8
+"""An eye is open again above this share."""
+
+BEGUN = 0.35
+"""A movement has begun when this share of it is done; noise and sway stay below."""
+
+ASTRAY_DEGREES = 15.0
+"""Turning this far on an axis that was not asked for is a wrong movement."""
+
+_FRAMES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stance:
+    """What a frame says about a movement: pose in degrees, `size` the distance between the eyes in pixels
+    with yaw undone, aspect ratios of both eyes."""
+
+    seconds: float
+    yaw: float
+    pitch: float
+    size: float
+    left_eye: float
+    right_eye: float
+
+
+def stance(seconds: float, face: Face) -> Stance:
+    """The numbers of `face` that movements are judged by."""
+    turned = max(cos(radians(face.pose.yaw)), 0.5)
+    return Stance(
+        seconds, face.pose.yaw, face.pose.pitch, face.inter_eye_px / turned, face.left_eye, face.right_eye
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """How a person rests: medians of pose and size, and how wide the eyes are when open."""
+
+    yaw: float
+    pitch: float
+    size: float
+    left_open: float
+    right_open: float
+
+    @staticmethod
+    def of(stances: list[Stance], since: float) -> Baseline:
+        """Pose and size from the frames after `since` (the last one at least), eyes from all of them,
+        because a blink may fall into the short rest."""
+        rest = [s for s in stances if s.seconds >= since] or stances[-1:]
+        return Baseline(
+            median(s.yaw for s in rest),
+            median(s.pitch for s in rest),
+            median(s.size for s in rest),
+            _upper_quartile([s.left_eye for s in stances]),
+            _upper_quartile([s.right_eye for s in stances]),
+        )
+
+
+class Movement:
+    """Follows one prompt; `rest` is the face before this prompt, `neutral` before the first one.
+
+    A turn is measured from both, so that coming back from a turn to the left is no turn to the right.
+    """
+
+    def __init__(self, prompt: Prompt, rest: Baseline, neutral: Baseline) -> None:
+        self._prompt, self._rest, self._neutral = prompt, rest, neutral
+        self._under_way = False
+        self._shut = False
+        self._reached = 0
+        self._astray = 0
+
+    def follow(self, now: Stance, awake: bool) -> bool | None:
+        """True when the prompt is met with this frame, False when the movement is a wrong one, None as
+        long as neither; `awake` is whether a human can already have reacted to the prompt."""
+        done, wrong = self._blinked(now) if self._prompt is Prompt.BLINK else self._moved(now)
+        self._under_way = done > BEGUN and (self._under_way or not awake)
+        self._reached = self._reached + 1 if done >= 1.0 and not self._under_way else 0
+        self._astray = self._astray + 1 if wrong else 0
+        if self._astray >= _FRAMES:
+            return False
+        if self._prompt is Prompt.BLINK:
+            return self._reopened(now) or None
+        return True if self._reached >= _FRAMES else None
+
+    def _moved(self, now: Stance) -> tuple[float, bool]:
+        """The share of the movement that is done (1 is enough), and whether it goes astray."""
+        yaw, pitch = now.yaw - self._rest.yaw, now.pitch - self._rest.pitch
+        if self._prompt is Prompt.MOVE_CLOSER:
+            grown = now.size / max(self._rest.size, 1.0) - 1.0
+            return grown / CLOSER, grown < -CLOSER or abs(yaw) > ASTRAY_DEGREES
+        if self._prompt is Prompt.LOOK_UP:
+            risen = min(pitch, now.pitch - self._neutral.pitch) / LOOK_UP_DEGREES
+            return risen, pitch < -LOOK_UP_DEGREES or abs(yaw) > ASTRAY_DEGREES
+        side = 1.0 if self._prompt is Prompt.TURN_LEFT else -1.0
+        turned = side * yaw / TURN_DEGREES
+        astray = turned < -BEGUN * 2 or (abs(pitch) > ASTRAY_DEGREES and abs(yaw) < TURN_DEGREES / 2)
+        return min(turned, side * (now.yaw - self._neutral.yaw) / TURN_DEGREES), astray
+
+    def _blinked(self, now: Stance) -> tuple[float, bool]:
+        yaw, pitch = abs(now.yaw - self._rest.yaw), abs(now.pitch - self._rest.pitch)
+        return (1.0 - self._opening(now)) / (1.0 - CLOSED), max(yaw, pitch) > ASTRAY_DEGREES
+
+    def _reopened(self, now: Stance) -> bool:
+        """One frame is enough for shut eyes: a blink lasts 0.1 to 0.4 s."""
+        self._shut = self._shut or self._reached > 0
+        return self._shut and min(self._openings(now)) >= OPEN
+
+    def _opening(self, now: Stance) -> float:
+        """How open the wider eye is: both must shut, so that a wink or a shadow is no blink."""
+        return max(self._openings(now))
+
+    def _openings(self, now: Stance) -> tuple[float, float]:
+        return (
+            now.left_eye / max(self._rest.left_open, 0.05),
+            now.right_eye / max(self._rest.right_open, 0.05),
+        )
+
+
+def _upper_quartile(values: list[float]) -> float:
+    ordered = sorted(values)
+    return ordered[(len(ordered) * 3) // 4]
