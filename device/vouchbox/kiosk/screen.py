@@ -1,0 +1,79 @@
+"""What the person reads, as plain lines: notice, prompts and result. Pure; it never asks, waits or prints.
+
+The notice answers, before the camera opens: who asks, why, what is measured, what leaves the box, who
+gets it, where and how long it is kept, under which law, how to have it erased, and what happens to
+those who decline (fields after ISO/IEC TS 27560).
+"""
+
+from __future__ import annotations
+
+from vouchbox.messages import Action, ConsentAsked, Level, Outcome, Progress, Prompt, SessionEnded
+from vouchbox.reasons import SENTENCES
+
+PROMPTS: dict[Prompt, str] = {
+    Prompt.TURN_LEFT: "Turn your head to your left",
+    Prompt.TURN_RIGHT: "Turn your head to your right",
+    Prompt.LOOK_UP: "Look up",
+    Prompt.BLINK: "Close both eyes and open them again",
+    Prompt.MOVE_CLOSER: "Come a little closer",
+}
+
+OUTCOMES: dict[Outcome, str] = {
+    Outcome.LIVE: "Done. A live person was seen.",
+    Outcome.MATCH: "Done. You are the person who enrolled.",
+    Outcome.NO_MATCH: "You are not the person who enrolled here.",
+    Outcome.DECLINED: "You declined.",
+    Outcome.CANCELLED: "Stopped.",
+    Outcome.INCONCLUSIVE: "No result this time.",
+    Outcome.ATTACK_SUSPECTED: "The box could not see a live person.",
+    Outcome.REFUSED: "The request was refused.",
+}
+
+_ACTIONS = {
+    Action.CHECK: "check that a live person is here",
+    Action.ENROLL: "check that a live person is here and remember the face as a sealed template",
+    Action.MATCH: "check that a live person is here and compare with the template stored before",
+}
+
+
+def notice_lines(asked: ConsentAsked) -> list[tuple[str, str]]:
+    """The notice as (label, text) pairs, in the order a person asks."""
+    notice = asked.notice
+    steps = "about five seconds of video, with prompts to follow"
+    if asked.level is Level.PASSIVE:
+        steps = "about five seconds of video, without prompts"
+    return [
+        ("Who asks", f"{notice.controller} ({notice.contact})"),
+        ("What for", notice.purpose),
+        ("What happens", f"{_ACTIONS[asked.action]}: {steps}"),
+        ("What is measured", notice.measured),
+        ("What leaves the box", notice.leaves_the_box),
+        ("Who receives it", "; ".join(notice.recipients)),
+        ("Where it is kept", notice.storage_location),
+        ("How long", notice.retention),
+        ("Under which law", notice.jurisdiction),
+        ("Other uses", notice.other_uses),
+        ("How to erase it", notice.withdrawal),
+        ("Policy", notice.policy),
+        ("If you decline", notice.alternative),
+    ]
+
+
+def progress_line(progress: Progress) -> str:
+    """One line while capturing: what to do now, and how far we are."""
+    if progress.hint is not None:
+        text = SENTENCES[progress.hint]
+    elif progress.prompt is not None:
+        text = PROMPTS[progress.prompt]
+    else:
+        text = "Look at the camera"
+    return f"{text} ({round(100 * progress.fraction)} %)"
+
+
+def result_lines(ended: SessionEnded) -> list[str]:
+    """The result in plain words, each reason with what to change, and the alternative if there is one."""
+    lines = [OUTCOMES[ended.outcome]]
+    lines += [SENTENCES[reason] for reason in ended.reasons]
+    if ended.alternative:
+        lines.append(f"Instead: {ended.alternative}")
+    return lines

@@ -1,0 +1,75 @@
+"""A kiosk in a terminal: shows the notice, takes the answer, shows prompts and result.
+
+It speaks the vault's prompt protocol (messages ConsentAsked, ConsentGiven, Progress, SessionEnded) on the
+kiosk socket, as a page or a button will. No answer is never an acceptance: end of input counts as no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from vouchbox.config import Config
+from vouchbox.errors import RoomGone
+from vouchbox.ipc import Channel, connect
+from vouchbox.kiosk.screen import notice_lines, progress_line, result_lines
+from vouchbox.messages import ConsentAsked, ConsentGiven, Progress, SessionEnded, VaultToKiosk, decoder
+
+Answer = Callable[[ConsentAsked], bool]
+"""Decides for the person: True accepts, False declines."""
+
+
+def ask_person(asked: ConsentAsked) -> bool:
+    """Ask at the terminal; both answers are one key, and anything that is not a yes is a no."""
+    click.echo("  [A] Accept      [D] Decline")
+    try:
+        return click.prompt("Your answer", type=click.Choice(["a", "d"], case_sensitive=False)) == "a"
+    except (click.Abort, EOFError):
+        return False
+
+
+def accept(_asked: ConsentAsked) -> bool:
+    """The simulated person says yes."""
+    return True
+
+
+def decline(_asked: ConsentAsked) -> bool:
+    """The simulated person says no."""
+    return False
+
+
+def serve(channel: Channel, answer: Answer, *, write: Callable[[str], None] = click.echo) -> None:
+    """Handle messages of the vault until it goes away."""
+    shown = ""
+    while True:
+        try:
+            message = channel.receive()
+        except RoomGone:
+            return
+        match message:
+            case ConsentAsked():
+                write(f"\n{message.party} asks for: {message.purpose}")
+                for label, text in notice_lines(message):
+                    write(f"  {label + ':':22s}{text}")
+                accepted = answer(message)
+                write("  -> accepted" if accepted else "  -> declined")
+                channel.send(ConsentGiven(session=message.session, accepted=accepted))
+                shown = ""
+            case Progress():
+                line = progress_line(message)
+                words = line.rsplit(" (", 1)[0]
+                if words != shown:
+                    write(f"  {line}")
+                    shown = words
+            case SessionEnded():
+                for line in result_lines(message):
+                    write(f"  {line}")
+            case _:
+                continue
+
+
+def run(config: Config, answer: Answer) -> None:
+    """Connect to the vault and serve; raises RoomGone when no vault listens."""
+    with connect(config.socket("kiosk"), decoder(VaultToKiosk), peer="vault") as channel:
+        serve(channel, answer)
