@@ -1,0 +1,119 @@
+"""Fits 468 points to one face: MediaPipe's face mesh on a square crop with level eyes.
+
+The crop comes from a detection, or from the points of the frame before. Points go back into pixels of the
+frame; `presence` says how sure the network is that a face is there at all. The crop stays in scratch
+memory, where quality.py reads it too. Source: Y. Kartynnik et al., Real-time Facial Surface Geometry
+(2019), and MediaPipe's face_landmark_front graph (Apache-2.0) for the crop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vouchbox.camera.source import Image
+from vouchbox.errors import ModelError
+from vouchbox.vision.detector import Detection
+from vouchbox.vision.observation import Box, Landmarks
+from vouchbox.vision.runtime import Network
+from vouchbox.vision.scratch import Scratch
+
+POINTS = 468
+
+MARGIN = 1.5
+"""The crop's side in units of the face's larger side."""
+
+RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
+"""Mesh points; right and left are the person's own."""
+
+Region = NDArray[np.float32]
+"""2 x 3: maps pixels of the crop to pixels of the frame (rotation, scale, shift)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """Points in pixels of the frame, presence 0..1, and the region they were found in."""
+
+    points: Landmarks
+    presence: float
+    region: Region
+
+    @property
+    def box(self) -> Box:
+        """The smallest upright rectangle around the points."""
+        left, top = self.points[:, :2].min(axis=0)
+        right, bottom = self.points[:, :2].max(axis=0)
+        return Box(float(left), float(top), float(right), float(bottom))
+
+
+def region_around(centre: NDArray[np.float32], side: float, eyes: NDArray[np.float32], pixels: int) -> Region:
+    """The region of MARGIN x `side` around `centre` whose x axis runs from the person's right eye to the
+    left one; `eyes` is 2 x 2. Eyes that fall on one point leave the region upright."""
+    dx, dy = float(eyes[1, 0] - eyes[0, 0]), float(eyes[1, 1] - eyes[0, 1])
+    length = float(np.hypot(dx, dy))
+    if length < 1e-3:
+        dx, dy, length = 1.0, 0.0, 1.0
+    step = max(side, 1.0) * MARGIN / pixels / length
+    a, b = dx * step, dy * step
+    half = pixels / 2.0
+    x, y = float(centre[0]), float(centre[1])
+    return np.array([[a, -b, x - (a - b) * half], [b, a, y - (b + a) * half]], np.float32)
+
+
+def region_of_detection(found: Detection, pixels: int) -> Region:
+    """The region around a detected box."""
+    box = found.box
+    centre = np.array([(box.left + box.right) / 2.0, (box.top + box.bottom) / 2.0], np.float32)
+    return region_around(centre, found.side, found.eyes, pixels)
+
+
+def region_of_points(points: Landmarks, pixels: int) -> Region:
+    """The region around the points of the frame before: their box along the face's own axes."""
+    eyes = points[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER], :2]
+    along = eyes[1] - eyes[0]
+    along = along / max(float(np.hypot(along[0], along[1])), 1e-3)
+    axes = np.array([[along[0], -along[1]], [along[1], along[0]]], np.float32)
+    turned = points[:, :2] @ axes
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    return region_around(axes @ ((low + high) / 2.0), float((high - low).max()), eyes, pixels)
+
+
+class LandmarkFinder:
+    """The face mesh on one region after another. An int8 file names `low` and `span` (1404 values each)
+    in its manifest entry: pixels of the crop = output * span + low."""
+
+    def __init__(self, network: Network, scratch: Scratch) -> None:
+        if network.shape[0] != network.shape[1]:
+            raise ModelError("the landmark model takes no square picture", "install vouchbox again")
+        self._network = network
+        self.pixels = network.shape[0]
+        self.crop: Image = scratch("landmarks", network.shape, np.uint8)
+        """The last region as the network saw it, pixels x pixels x 3, RGB."""
+        self._coordinates = network.output_of_size(POINTS * 3)
+        self._presence = network.output_of_size(1)
+
+    def fit(self, frame: Image, region: Region) -> Mesh:
+        """Fit the points to the face inside `region`."""
+        cv2.warpAffine(
+            frame,
+            region,
+            (self.pixels, self.pixels),
+            dst=self.crop,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        self._network.run(self.crop)
+        logit = float(self._network.output(self._presence).reshape(-1)[0])
+        local = self._network.output(self._coordinates).reshape(-1)
+        span = self._network.decode.get("span")
+        if span is not None:
+            local = local * span + self._network.decode["low"]
+        local = local.reshape(POINTS, 3)
+        points = np.empty((POINTS, 3), np.float32)
+        np.matmul(local[:, :2], region[:, :2].T, out=points[:, :2])
+        points[:, :2] += region[:, 2]
+        np.multiply(local[:, 2], float(np.hypot(region[0, 0], region[1, 0])), out=points[:, 2])
+        return Mesh(points, float(1.0 / (1.0 + np.exp(-np.clip(logit, -60.0, 60.0)))), region)
