@@ -77,12 +77,11 @@ def views(width: int, height: int) -> tuple[tuple[View, ...], ...]:
     shorter side, level 2 overlapping squares of half that side."""
     whole = (View(0, 0, width, height),)
     short = min(width, height)
-    levels = [whole]
+    levels: list[tuple[View, ...]] = [whole]
     if max(width, height) > _SIDE:
         for side, overlap in ((short, 0.25), (short // 2, 0.4)):
             if side >= SMALLEST_VIEW_PX or (side == short and short >= _SIDE and width != height):
-                found = _squares(width, height, side, overlap)
-                levels.append(found)
+                levels.append(_squares(width, height, side, overlap))
     return tuple(levels)
 
 

@@ -91,22 +91,14 @@ class LandmarkFinder:
         self._network = network
         self.pixels = network.shape[0]
         self.crop: Image = scratch("landmarks", network.shape, np.uint8)
-        """The last region as the network saw it, pixels x pixels x 3, RGB."""
+        """The last fitted region as the network saw it, pixels x pixels x 3, RGB."""
+        self._other: Image = scratch("bystander", network.shape, np.uint8)
         self._coordinates = network.output_of_size(POINTS * 3)
         self._presence = network.output_of_size(1)
 
     def fit(self, frame: Image, region: Region) -> Mesh:
         """Fit the points to the face inside `region`."""
-        cv2.warpAffine(
-            frame,
-            region,
-            (self.pixels, self.pixels),
-            dst=self.crop,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        self._network.run(self.crop)
-        logit = float(self._network.output(self._presence).reshape(-1)[0])
+        presence = self._look(frame, region, self.crop)
         local = self._network.output(self._coordinates).reshape(-1)
         span = self._network.decode.get("span")
         if span is not None:
@@ -116,4 +108,21 @@ class LandmarkFinder:
         np.matmul(local[:, :2], region[:, :2].T, out=points[:, :2])
         points[:, :2] += region[:, 2]
         np.multiply(local[:, 2], float(np.hypot(region[0, 0], region[1, 0])), out=points[:, 2])
-        return Mesh(points, float(1.0 / (1.0 + np.exp(-np.clip(logit, -60.0, 60.0)))), region)
+        return Mesh(points, presence, region)
+
+    def presence(self, frame: Image, region: Region) -> float:
+        """How sure the network is that `region` shows a face, 0..1; leaves `crop` as it is."""
+        return self._look(frame, region, self._other)
+
+    def _look(self, frame: Image, region: Region, crop: Image) -> float:
+        cv2.warpAffine(
+            frame,
+            region,
+            (self.pixels, self.pixels),
+            dst=crop,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        self._network.run(crop)
+        logit = float(self._network.output(self._presence).reshape(-1)[0])
+        return float(1.0 / (1.0 + np.exp(-np.clip(logit, -60.0, 60.0))))

@@ -73,11 +73,11 @@ def lookup_table(low: float, high: float, dtype: np.dtype[Any], scale: float, ze
 
     `low` and `high` are the real values of pixels 0 and 255; a float input takes them as they are.
     """
-    real = low + np.arange(256, dtype=np.float64) * ((high - low) / 255.0)
+    real: NDArray[np.float64] = low + np.arange(256, dtype=np.float64) * ((high - low) / 255.0)
     if dtype == np.float32:
         return real.astype(np.float32)
     limits = np.iinfo(dtype)
-    return np.clip(np.round(real / scale + zero), limits.min, limits.max).astype(dtype)
+    return np.asarray(np.clip(np.round(real / scale + zero), limits.min, limits.max), dtype)
 
 
 class Network:
@@ -127,7 +127,7 @@ class Network:
         raw = self._interpreter.get_tensor(index)[0]
         if scale == 0.0:
             return cast("NDArray[np.float32]", raw)
-        real = raw.astype(np.float32)
+        real: NDArray[np.float32] = raw.astype(np.float32)
         real -= zero
         real *= scale
         return real

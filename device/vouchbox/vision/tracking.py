@@ -28,6 +28,9 @@ SEARCH_VIEWS = 3
 BYSTANDER = 0.5
 """A face smaller than this share of the tracked one stands behind the person and is not counted."""
 
+SUSPECTS = 3
+"""Detections that the landmark network is asked about in one frame, at most."""
+
 SMALLEST_FACE_PX = 16.0
 """Narrower points than this are no face that anything could be said about."""
 
@@ -35,7 +38,7 @@ SMALLEST_FACE_PX = 16.0
 @dataclass(frozen=True, slots=True)
 class Tracked:
     """What tracking knows of a frame: the face or None, whether it was tracked (False: found anew), and how
-    many faces are in view as of the last count."""
+    many faces are in view as of the last count (at most 1 + SUSPECTS)."""
 
     mesh: Mesh | None
     tracked: bool
@@ -86,14 +89,13 @@ class Tracker:
             for _ in range(min(SEARCH_VIEWS - 1, len(self._parts))):
                 found += self._detector.find(frame, self._next_part())
         candidates = distinct(found)
-        for candidate in candidates[:2]:
+        for candidate in candidates[:SUSPECTS]:
             mesh = self._finder.fit(frame, region_of_detection(candidate, self._finder.pixels))
             if _believable(mesh, frame):
                 # The box of a detection is coarse: a second fit from the points themselves is exact.
-                again = self._track(frame, mesh) or mesh
+                self._count(frame, candidates, candidate)
                 self._since_census = CENSUS_FRAMES // 2
-                self._faces = _count(candidates, candidate)
-                return again
+                return self._track(frame, mesh) or mesh
         return None
 
     def _census(self, frame: Image, known: Mesh) -> None:
@@ -101,21 +103,21 @@ class Tracker:
         if self._wide:
             found += self._detector.find(frame, self._wide[self._turn % len(self._wide)])
             self._turn += 1
-        box = known.box
-        own = Detection(box, known.points[:2, :2], 1.0)
-        self._faces = _count(distinct([own, *found]), own)
+        self._count(frame, distinct(found), Detection(known.box, known.points[:2, :2], 1.0))
         self._since_census = 0
+
+    def _count(self, frame: Image, found: list[Detection], main: Detection) -> None:
+        others = [d for d in found if not _same(d.box, main.box) and d.side >= BYSTANDER * main.side]
+        # Hands and prints on shirts excite the detector; the landmark network tells them from faces.
+        self._faces = 1 + sum(
+            self._finder.presence(frame, region_of_detection(other, self._finder.pixels)) >= PRESENCE
+            for other in others[:SUSPECTS]
+        )
 
     def _next_part(self) -> View:
         part = self._parts[self._turn % len(self._parts)]
         self._turn += 1
         return part
-
-
-def _count(found: list[Detection], main: Detection) -> int:
-    """How many of the detections are persons beside the main one, plus that one."""
-    others = [d for d in found if not _same(d.box, main.box) and d.side >= BYSTANDER * main.side]
-    return 1 + len(others)
 
 
 def _same(one: Box, other: Box) -> bool:
