@@ -55,6 +55,7 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     # refusal of a request that a known relying party signed
     REQUEST_EXPIRED = "request-expired"
+    REQUEST_NOT_YET_VALID = "request-not-yet-valid"
     REQUEST_REPLAYED = "request-replayed"
     REQUEST_NOT_ALLOWED = "request-not-allowed"
     REQUEST_RATE_LIMITED = "request-rate-limited"
@@ -101,6 +102,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.CONSENT_TIMEOUT: "There was no answer, which counts as no. The camera was not opened.",
     Reason.CANCELLED: "You stopped the session.",
     Reason.REQUEST_EXPIRED: "The request is too old.",
+    Reason.REQUEST_NOT_YET_VALID: "The request is dated in the future: check both clocks.",
     Reason.REQUEST_REPLAYED: "The request was used before.",
     Reason.REQUEST_NOT_ALLOWED: "The relying party is not registered for this purpose or action.",
     Reason.REQUEST_RATE_LIMITED: "Too many requests: try again later.",
