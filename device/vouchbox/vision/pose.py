@@ -1,0 +1,93 @@
+"""Head pose from the 468 points: the rotation that best carries a rigid mean face onto this one.
+
+Points that move with speech or expression (mouth, brows' ends, chin) take no part. The mean face was
+measured by us: median meshes of 27 clips and portraits of CC BY, MIT and public-domain sources, aligned,
+averaged and made symmetric. Source of the fit: W. Kabsch, Acta Cryst. A32 (1976) 922.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vouchbox.vision.observation import Landmarks, Pose
+
+# Mesh point of the person's right side, its mirror image on the left side, and x, y, z of the latter.
+# Unit: the distance between the outer eye corners. y points down, z away from the camera.
+_PAIRS: tuple[tuple[int, int, float, float, float], ...] = (
+    (21, 251, 0.726, -0.220, 0.327),
+    (33, 263, 0.500, 0.021, 0.011),
+    (50, 280, 0.538, 0.376, -0.083),
+    (54, 284, 0.661, -0.358, 0.202),
+    (67, 297, 0.388, -0.546, -0.048),
+    (70, 300, 0.633, -0.145, 0.035),
+    (93, 323, 0.750, 0.430, 0.582),
+    (98, 327, 0.187, 0.489, -0.239),
+    (103, 332, 0.554, -0.469, 0.068),
+    (109, 338, 0.210, -0.581, -0.117),
+    (116, 345, 0.698, 0.216, 0.133),
+    (118, 347, 0.495, 0.227, -0.066),
+    (122, 351, 0.064, 0.051, -0.256),
+    (127, 356, 0.771, 0.101, 0.554),
+    (133, 362, 0.197, 0.028, -0.047),
+    (162, 389, 0.760, -0.076, 0.458),
+    (193, 417, 0.085, -0.035, -0.181),
+    (234, 454, 0.762, 0.266, 0.591),
+)
+
+# Mesh points of the middle line: y, z.
+_MIDDLE: tuple[tuple[int, float, float], ...] = (
+    (10, -0.589, -0.133),
+    (151, -0.415, -0.187),
+    (9, -0.229, -0.232),
+    (8, -0.131, -0.226),
+    (168, -0.050, -0.227),
+    (6, 0.031, -0.282),
+    (197, 0.107, -0.343),
+    (195, 0.179, -0.410),
+    (5, 0.256, -0.478),
+    (4, 0.352, -0.510),
+    (1, 0.428, -0.492),
+    (2, 0.509, -0.329),
+)
+
+
+def _mean_face() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    right = [(a, -x, y, z) for a, _, x, y, z in _PAIRS]
+    left = [(b, x, y, z) for _, b, x, y, z in _PAIRS]
+    middle = [(a, 0.0, y, z) for a, y, z in _MIDDLE]
+    rows = right + left + middle
+    face = np.array([row[1:] for row in rows])
+    return np.array([row[0] for row in rows], np.intp), face - face.mean(axis=0)
+
+
+RIGID_POINTS, MEAN_FACE = _mean_face()
+"""Mesh points that move only with the head (48), and where they lie in a frontal mean face (48 x 3)."""
+
+
+def rotation(points: Landmarks) -> NDArray[np.float64]:
+    """The 3 x 3 rotation from the frontal mean face to `points` (468 x 3; x right, y down, z away)."""
+    seen = points[RIGID_POINTS].astype(np.float64)
+    seen -= seen.mean(axis=0)
+    left, _, right = np.linalg.svd(MEAN_FACE.T @ seen)
+    if np.linalg.det(left @ right) < 0.0:
+        left[:, 2] = -left[:, 2]
+    return np.asarray((left @ right).T, np.float64)
+
+
+def head_pose(points: Landmarks) -> Pose:
+    """Yaw, pitch and roll in degrees, signs as in observation.Pose; roll turns first, about the nose's axis.
+
+    Never raises: points without extent give a pose of zeros.
+    """
+    turn = rotation(points)
+    forward = -turn[:, 2]
+    yaw = math.atan2(forward[0], -forward[2])
+    pitch = math.atan2(-forward[1], math.hypot(forward[0], forward[2]))
+    # With yaw and pitch undone, what is left turns about the axis of view.
+    level = np.array([math.cos(yaw), 0.0, math.sin(yaw)])
+    upright = np.cross(turn[:, 2], level)
+    roll = math.atan2(float(turn[:, 0] @ upright), float(turn[:, 0] @ level))
+    return Pose(*(math.degrees(angle) for angle in (yaw, pitch, roll)))
