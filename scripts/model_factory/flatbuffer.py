@@ -190,8 +190,12 @@ def _prelu(step: Step, args: list[Any], o: Any) -> Any:
 def _reshape(step: Step, args: list[Any], o: Any) -> Any:
     target = tf.get_static_value(args[1]) if len(args) > 1 else o.newShape
     sizes = [int(n) for n in target]
-    # A leading 1 is the batch of the file; recipes run larger ones.
-    return tf.reshape(args[0], [-1, *sizes[1:]] if sizes[0] == 1 and -1 not in sizes else sizes)
+    if sizes[0] != 1:
+        return tf.reshape(args[0], sizes)
+    # A leading 1 is the batch of the file; recipes run larger ones, which a -1 further on would swallow.
+    known = int(np.prod([n for n in sizes if n != -1]))
+    rest = [n if n != -1 else int(np.prod(args[0].shape[1:])) // known for n in sizes[1:]]
+    return tf.reshape(args[0], [-1, *rest])
 
 
 def _pool(pool: Callable[..., Any]) -> Callable[[Step, list[Any], Any], Any]:

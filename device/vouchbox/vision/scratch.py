@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 class Scratch(Protocol):
     """Hands out a zeroed buffer under a name; the same name and shape give the same buffer."""
 
-    def __call__(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]: ...
+    def __call__(self, name: str, shape: tuple[int, ...], dtype: DTypeLike, /) -> NDArray[Any]: ...
 
 
 def unlocked(_name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
