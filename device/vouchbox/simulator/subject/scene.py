@@ -1,0 +1,88 @@
+"""The room behind the subject and the camera before it: a wall, some light, and a sensor's own faults.
+
+Everything is drawn from a seeded generator once; per frame only tables and offsets change. It adds no
+person and takes no decision.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vouchbox.camera.source import Image
+from vouchbox.simulator.subject.spec import Light, Noise
+
+READ_NOISE = {Noise.LOW: 0.6, Noise.NORMAL: 1.6, Noise.HIGH: 5.0}
+"""Standard deviation without any light, in grey values."""
+
+SHOT_NOISE = {Noise.LOW: 0.02, Noise.NORMAL: 0.05, Noise.HIGH: 0.30}
+"""Variance per grey value of light (photon noise)."""
+
+GAIN = {Light.NORMAL: 1.0, Light.DARK: 0.13, Light.BRIGHT: 2.6, Light.SIDE: 1.0}
+
+FLICKER = 0.006
+"""Standard deviation of the exposure from frame to frame, as a share."""
+
+_BANK = 96
+
+
+def room(size: tuple[int, int], seed: int) -> Image:
+    """A wall with a door, a shelf and a lamp's light, out of focus: RGB of `size` (width, height)."""
+    width, height = size
+    random = np.random.default_rng(seed + 7_001)
+    wall = random.uniform(120, 175) + random.uniform(-12, 12, 3)
+    fall = np.linspace(1.08, 0.82, height, dtype=np.float32)[:, None] * np.linspace(
+        1.0, 0.9, width, dtype=np.float32
+    )
+    picture = fall[..., None] * wall.astype(np.float32)
+    for _ in range(7):
+        left, top = int(random.uniform(-0.1, 0.95) * width), int(random.uniform(0.0, 0.8) * height)
+        right, bottom = (
+            left + int(random.uniform(0.06, 0.22) * width),
+            top + int(random.uniform(0.1, 0.6) * height),
+        )
+        colour = random.uniform(50, 170) + random.uniform(-18, 18, 3)
+        cv2.rectangle(picture, (left, top), (right, bottom), tuple(map(float, colour)), -1)
+    soft = cv2.GaussianBlur(picture, (0, 0), width / 110)
+    grain = cv2.resize(random.normal(0, 3.0, (height // 3, width // 3)).astype(np.float32), size)
+    return np.clip(soft + grain[..., None], 0, 255).astype(np.uint8)
+
+
+def lay_over(drawn: NDArray[np.uint8], behind: Image) -> Image:
+    """An RGBA picture over an RGB picture of the same size."""
+    front = drawn[..., 3].astype(np.float32)
+    over = cv2.blendLinear(cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB), behind, front, 255.0 - front)
+    return over.astype(np.uint8, copy=False)
+
+
+class Sensor:
+    """What a camera does to a picture: light, a little blur, exposure that wanders, noise."""
+
+    def __init__(self, size: tuple[int, int], light: Light, noise: Noise, seed: int) -> None:
+        width, height = size
+        self._random = np.random.default_rng(seed + 9_001)
+        bank = self._random.normal(0, 16.0, (height + _BANK, width + _BANK, 3))
+        self._bank = bank.astype(np.int16)
+        self._gain = GAIN[light]
+        grey = np.arange(256)
+        read = READ_NOISE[noise] * (2.0 if light is Light.DARK else 1.0)
+        self._sigma = np.clip(np.sqrt(read**2 + SHOT_NOISE[noise] * grey) * 8, 0, 255).astype(np.uint8)
+        self._shade = None
+        if light is Light.SIDE:
+            across = np.linspace(1.0, -1.0, width, dtype=np.float32)
+            shade = 0.5 + 0.5 * np.tanh(3.5 * across)
+            self._shade = np.broadcast_to((0.10 + 1.0 * shade)[None, :, None], (height, width, 3)).copy()
+
+    def expose(self, picture: Image, into: Image) -> None:
+        """Turn what the lens sees into what the sensor delivers."""
+        cv2.GaussianBlur(picture, (3, 3), 0.55, into)
+        if self._shade is not None:
+            cv2.multiply(into, self._shade, into, dtype=cv2.CV_8U)
+        gain = self._gain * (1.0 + FLICKER * float(self._random.standard_normal()))
+        cv2.convertScaleAbs(into, into, gain, 0.0)
+        top, left = (int(n) for n in self._random.integers(0, _BANK, 2))
+        height, width = into.shape[:2]
+        grain = self._bank[top : top + height, left : left + width]
+        sigma = cv2.LUT(into, self._sigma)
+        cv2.add(into, cv2.multiply(grain, sigma, scale=1 / 128, dtype=cv2.CV_16S), into, dtype=cv2.CV_8U)

@@ -1,0 +1,119 @@
+"""Draw a textured surface in space onto a picture: the geometry of heads, sheets and screens, no faces.
+
+A Sheet is a texture with a depth; `project` says where a coarse lattice of its texels falls in the picture,
+`lookup` inverts that into the map that cv2.remap wants. Lengths are pixels at the sheet's own distance from
+the camera. Axes: x to the right, y down, z away from the camera.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vouchbox.simulator.subject.motion import Posture
+
+_Kind = TypeVar("_Kind", np.uint8, np.float32)
+
+Floats = NDArray[np.float32]
+
+LATTICE_PX = 5
+"""Distance between lattice points, on the texture and on the picture."""
+
+ROUNDS = 9
+"""Rounds of the quasi-Newton inversion; each reduces the error about threefold at 30 degrees of turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A surface over a texture. `x`, `y`, `z` are the lattice points in space (rows x columns), the first
+    of them at texel `origin`; `bound` (0..1) is how far each point takes part in a turn about `pivot`."""
+
+    origin: tuple[float, float]
+    x: Floats
+    y: Floats
+    z: Floats
+    bound: Floats
+    pivot: tuple[float, float, float]
+    camera_px: float
+
+
+def rotation(posture: Posture) -> NDArray[np.float64]:
+    """3 x 3, roll after yaw after pitch, with the signs of vision's Pose."""
+    yaw, pitch, roll = (math.radians(a) for a in (posture.yaw, posture.pitch, posture.roll))
+    turn = np.array([[math.cos(yaw), 0, -math.sin(yaw)], [0, 1, 0], [math.sin(yaw), 0, math.cos(yaw)]])
+    nod = np.array([[1, 0, 0], [0, math.cos(pitch), math.sin(pitch)], [0, -math.sin(pitch), math.cos(pitch)]])
+    tilt = np.array([[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1]])
+    return np.asarray(tilt @ turn @ nod)
+
+
+def project(sheet: Sheet, posture: Posture, unit: float, centre: tuple[float, float]) -> Floats:
+    """Where each lattice point falls: rows x columns x 2 picture coordinates.
+
+    `unit` is the length of one `Posture.across`, `centre` the picture point of the sheet's (0, 0, 0) when it
+    stands still.
+    """
+    spin = rotation(posture).astype(np.float32)
+    px, py, pz = sheet.pivot
+    dx, dy, dz = sheet.x - px, sheet.y - py, sheet.z - pz
+    moved = [
+        dx * (1 + sheet.bound * (spin[0, 0] - 1)) + sheet.bound * (dy * spin[0, 1] + dz * spin[0, 2]) + px,
+        dy * (1 + sheet.bound * (spin[1, 1] - 1)) + sheet.bound * (dx * spin[1, 0] + dz * spin[1, 2]) + py,
+        dz * (1 + sheet.bound * (spin[2, 2] - 1)) + sheet.bound * (dx * spin[2, 0] + dy * spin[2, 1]) + pz,
+    ]
+    scale = sheet.camera_px / (sheet.camera_px / posture.closeness + moved[2])
+    falls = np.empty((*sheet.x.shape, 2), np.float32)
+    falls[..., 0] = (moved[0] + posture.across * unit) * scale + centre[0]
+    falls[..., 1] = (moved[1] + posture.down * unit) * scale + centre[1]
+    return falls
+
+
+def lookup(sheet: Sheet, falls: Floats, size: tuple[int, int]) -> Floats:
+    """For every pixel of a `size` (width, height) picture its texel: height x width x 2, for cv2.remap.
+
+    Solves falls(texel) = pixel on a coarse lattice with a constant Jacobian, then enlarges the result.
+    """
+    width, height = size
+    columns, rows = math.ceil(width / LATTICE_PX) + 2, math.ceil(height / LATTICE_PX) + 2
+    gx, gy = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
+    wanted = np.dstack([gx, gy]) * LATTICE_PX
+    r, c = falls.shape[0] // 2, falls.shape[1] // 2
+    reach_y, reach_x = r // 2, c // 2
+    along = (falls[r, c + reach_x] - falls[r, c - reach_x]) / (2.0 * reach_x)
+    downward = (falls[r + reach_y, c] - falls[r - reach_y, c]) / (2.0 * reach_y)
+    back = np.linalg.inv(np.stack([along, downward], axis=1).astype(np.float64)).astype(np.float32)
+    at = cv2.transform(wanted - falls[r, c], back) + np.array([c, r], np.float32)
+    for _ in range(ROUNDS):
+        error = wanted - sample(falls, at)
+        at += cv2.transform(error, back)
+    texels = at * LATTICE_PX + np.array(sheet.origin, np.float32)
+    enlarge = np.array([[1 / LATTICE_PX, 0, 0], [0, 1 / LATTICE_PX, 0]], np.float32)
+    return np.asarray(
+        cv2.warpAffine(
+            texels,
+            enlarge,
+            size,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        ),
+        np.float32,
+    )
+
+
+def sample(picture: NDArray[_Kind], at: Floats) -> NDArray[_Kind]:
+    """The values of `picture` at the points `at` (height x width x 2: x and y), linear, edges repeated."""
+    absent: Any = None
+    found: Any = cv2.remap(picture, at, absent, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found, picture.dtype)
+
+
+def lattice(first: tuple[float, float], last: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Texel coordinates of a lattice from `first` to at least `last`."""
+    xs = np.arange(first[0], last[0] + LATTICE_PX, LATTICE_PX, dtype=np.float32)
+    ys = np.arange(first[1], last[1] + LATTICE_PX, LATTICE_PX, dtype=np.float32)
+    x, y = np.meshgrid(xs, ys)
+    return x.astype(np.float32), y.astype(np.float32)
