@@ -203,13 +203,28 @@ def chip_target() -> Floats:
     return (np.array(CHIP_TEMPLATE) + CHIP_PADDING) / (1 + 2 * CHIP_PADDING) * CHIP_PIXELS
 
 
+def chip_map(points: Floats) -> Floats:
+    """The 2x3 map from the picture to the chip, from the landmarks [468, 3] of a face."""
+    return similarity(points[list(CHIP_POINTS), :2], chip_target())
+
+
+def shrunk_for(image: Image, to_crop: Floats) -> tuple[Image, Floats]:
+    """The picture, first averaged down by a whole factor where the crop is far smaller than the face (a
+    sampled crop would alias), and the 2x3 map that fits it."""
+    factor = int(1 / np.hypot(*to_crop[:, 0]))
+    if factor < 2:
+        return image, to_crop
+    height, width = image.shape[0] // factor * factor, image.shape[1] // factor * factor
+    if min(height, width) == 0:
+        return image, to_crop
+    size = (width // factor, height // factor)
+    small = cv2.resize(image[:height, :width], size, interpolation=cv2.INTER_AREA)
+    offset = (factor - 1) / 2
+    return np.asarray(small, np.uint8), to_crop @ np.array([[factor, 0, offset], [0, factor, offset], [0, 0, 1]])
+
+
 def chip(image: Image, points: Floats) -> Image:
-    """The 150x150 chip for the embedding. A face far larger than the chip is first shrunk by whole
-    factors, for a sampled chip would alias."""
-    to_chip = similarity(points[list(CHIP_POINTS), :2], chip_target())
-    factor = int(1 / np.hypot(*to_chip[:, 0]))
-    if factor >= 2:
-        size = (max(1, image.shape[1] // factor), max(1, image.shape[0] // factor))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        to_chip = to_chip @ np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1]])
-    return cv2.warpAffine(image, to_chip, (CHIP_PIXELS, CHIP_PIXELS), borderMode=cv2.BORDER_REPLICATE)
+    """The 150x150 chip for the embedding."""
+    image, to_chip = shrunk_for(image, chip_map(points))
+    cut = cv2.warpAffine(image, to_chip, (CHIP_PIXELS, CHIP_PIXELS), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cut, np.uint8)

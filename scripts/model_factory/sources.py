@@ -32,7 +32,7 @@ class Source:
     @property
     def description(self) -> str:
         """Where the file comes from, as it stands in the manifest."""
-        return f"https://pypi.org/project/{self.project}/{self.version}/ {self.archive} {self.member}"
+        return f"PyPI {self.project} {self.version}, {self.archive}: {self.member}"
 
 
 _MEDIAPIPE = "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl"
