@@ -18,7 +18,6 @@ import cv2
 from numpy.typing import NDArray
 
 from vouchbox.camera.decoder import (
-    CLIP_SECONDS_LIMIT,
     CLIP_SIDE_MINIMUM,
     USUAL_RATE,
     broken,
@@ -35,6 +34,9 @@ from vouchbox.messages import SourceKind
 
 LONGER_SIDE = 1280
 """Pixels of the longer side of a delivered frame, at most; larger clips are scaled down."""
+
+GAP_LIMIT_S = 2.0
+"""A jump of the timestamps by more than this is taken as their defect, not as time."""
 
 _THINNING = 1.25
 _SKIPS_LIMIT = 60
@@ -96,28 +98,22 @@ class ClipSource:
             raise
 
     def capture(self, into: Image) -> Stamp | None:
-        """The next frame; None at the end of the clip or after `max_seconds`."""
+        """The next frame; None at the end of the clip or after `max_seconds`. Raises ClipError."""
         if self._reader is None:
             raise broken("is not open", "call open() first")
         dropped = 0
-        while True:
-            seconds = self._next()
-            if seconds is None:
-                return None
-            if seconds < self._due:
+        while (seconds := self._next()) is not None:
+            if seconds < self._due - self._interval / 2:
                 continue
-            if self._late(seconds) and dropped < _SKIPS_LIMIT:
+            if dropped < _SKIPS_LIMIT and self._late(seconds):
                 dropped += 1
                 continue
-            if not self._retrieve(into):
-                dropped += 1
-                continue
-            break
-        if self._period:
-            self._due = max(self._due + self._period, seconds + self._period - self._interval)
-        stamp = Stamp(self._delivered, (self._start_ns or 0) + round(seconds * 1e9), dropped)
-        self._delivered += 1
-        return stamp
+            if self._retrieve(into):
+                return self._stamp(seconds, dropped)
+            dropped += 1
+            if dropped > 2 * _SKIPS_LIMIT:
+                raise broken("can't be decoded any further", "record it again")
+        return None
 
     def close(self) -> None:
         """Release the decoder and wipe the picture; safe to call twice."""
@@ -162,35 +158,44 @@ class ClipSource:
 
     def _next(self) -> float | None:
         """Seconds of the next grabbed picture since the first one; None at the end."""
-        reader = self._reader
+        reader, fresh = self._reader, self._last < 0.0
         if reader is None:
             return None
         if self._grabbed:
             self._grabbed = False
         elif not reader.grab():
-            if not self._loop or self._last <= 0.0:
-                return None
-            reader = self._rewind()
+            reader, fresh = self._rewind(), True
             if reader is None:
                 return None
-        seconds = self._offset + reader.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
-        if not self._last < seconds < self._last + CLIP_SECONDS_LIMIT:
-            # No timestamp, or one that goes backwards: count on at the nominal rate.
-            seconds = max(0.0, self._last + self._interval)
+        place_s = reader.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
+        expected = max(0.0, self._last + self._interval)
+        seconds = self._offset + place_s
+        if fresh or not abs(seconds - expected) < GAP_LIMIT_S:
+            # The start, a jump that no camera makes, or no number at all: count on from here.
+            self._offset = expected - place_s if math.isfinite(place_s) else 0.0
+            seconds = expected
+        elif seconds <= self._last:
+            seconds = expected
         self._last = seconds
-        if seconds > self._max_seconds:
-            return None
         if not self._loop:
             check_length(seconds)
-        return seconds
+        return seconds if seconds <= self._max_seconds else None
 
     def _rewind(self) -> cv2.VideoCapture | None:
-        if self._reader is None or self._descriptor is None:
+        if not self._loop or self._reader is None or self._descriptor is None:
             return None
         self._reader.release()
+        self._reader = None
         self._reader = open_decoder(self._descriptor)
-        self._offset = self._last + self._interval
         return self._reader if self._reader.grab() else None
+
+    def _stamp(self, seconds: float, dropped: int) -> Stamp:
+        if self._period:
+            due = self._due if math.isfinite(self._due) else seconds
+            self._due = max(due + self._period, seconds + self._period / 2)
+        stamp = Stamp(self._delivered, (self._start_ns or 0) + round(seconds * 1e9), dropped)
+        self._delivered += 1
+        return stamp
 
     def _late(self, seconds: float) -> bool:
         """Wait until the frame at `seconds` is due; True when it is more than a frame too late."""
@@ -212,4 +217,6 @@ class ClipSource:
             return False
         check_size(picture.shape[1], picture.shape[0])
         place(picture, into)
+        if picture.shape != self._picture.shape:
+            picture[:] = 0  # the clip changed its size, so OpenCV made an array of its own
         return True

@@ -78,7 +78,7 @@ class FrameNumbers:
 def look(frame: Image, timestamp_ns: int) -> FrameNumbers:
     """The numbers of `frame` (h x w x 3, RGB); the coarse picture is forgotten at once."""
     coarse = cv2.resize(frame, GRID, interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(coarse, cv2.COLOR_RGB2GRAY)
+    grey = np.asarray(cv2.cvtColor(coarse, cv2.COLOR_RGB2GRAY), np.uint8)
     numbers = measure(grey, timestamp_ns)
     coarse[:] = 0
     grey[:] = 0
