@@ -98,8 +98,15 @@ class Config(_Section, frozen=True):
 def load(path: Path) -> Config:
     """Read and check `path`; raises ConfigError with the offending key."""
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Config)
+        return msgspec.toml.decode(path.read_bytes(), type=Config, dec_hook=_path)
     except OSError as problem:
         raise ConfigError(f"can't read {path} ({problem.strerror})", "give a readable file") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise ConfigError(f"{path} is wrong ({problem})", "correct that key") from None
+
+
+def _path(kind: type, value: object) -> object:
+    # msgspec knows no Path; it asks here for every type that it does not know.
+    if kind is Path and isinstance(value, str) and value:
+        return Path(value)
+    raise ValueError("expected a path")
