@@ -273,10 +273,10 @@ class AckArrived(Message, frozen=True):
 class Published(Message, frozen=True):
     """The broker took a message (PUBACK), or refused it: `reason_code` is MQTT 5's, 0..127 is success.
 
-    It is not delivery: only the relying party's acknowledgement removes the row.
+    It is not delivery: only the relying party's acknowledgement removes the row. Row 0 is a status document.
     """
 
-    row: Annotated[int, Meta(ge=1)]
+    row: Annotated[int, Meta(ge=0)]
     reason_code: Annotated[int, Meta(ge=0, le=255)]
     topic: Annotated[str, Meta(max_length=256)]
     size: Count

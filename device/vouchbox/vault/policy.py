@@ -36,11 +36,11 @@ _UNFAVOURABLE = frozenset({Outcome.INCONCLUSIVE, Outcome.ATTACK_SUSPECTED, Outco
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the vault asked of the vision room, and which source that room announced."""
+    """What the vault asked of the vision room, and the source it announced (None: it announced nothing)."""
 
     level: Level
     prompts: tuple[Prompt, ...]
-    source: SourceKind
+    source: SourceKind | None
 
 
 def assess(examination: Examination, asked: Asked) -> tuple[Outcome, tuple[Reason, ...]]:

@@ -1,0 +1,169 @@
+"""Puts the end of a session on the disk: verdict, template, audit line and the closed session, in one go.
+
+Either all of it is durable or nothing is. A session whose end is already stored gets no second verdict, so
+however often an end is tried, after a crash or a full disk, there is exactly one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from vouchbox.config import Box
+from vouchbox.errors import OutboxError
+from vouchbox.messages import Examination, Outcome
+from vouchbox.reasons import Reason
+from vouchbox.vault import audit, journal, verdict
+from vouchbox.vault.ack import Acknowledgement
+from vouchbox.vault.clock import Clock
+from vouchbox.vault.events import Ending, Ticket
+from vouchbox.vault.findings import Findings
+from vouchbox.vault.formats import TEMPLATE_CONTENT_TYPE, VERDICT_CONTENT_TYPE
+from vouchbox.vault.keys import KeyRing
+from vouchbox.vault.outbox import Outbox, Parcel
+from vouchbox.vault.registry import Registry
+from vouchbox.vault.request import Request
+from vouchbox.vault.store import Store
+
+_BOOT, _BOOTS = "boot", "boots"
+
+
+class Clerk:
+    """Writes for one box. Every method that writes raises OutboxError when the disk refuses."""
+
+    def __init__(
+        self, box: Box, ring: KeyRing, registry: Registry, store: Store, outbox: Outbox, clock: Clock
+    ) -> None:
+        self._box = box
+        self._ring = ring
+        self._registry = registry
+        self._store = store
+        self._outbox = outbox
+        self._clock = clock
+
+    def start(self) -> list[Ticket]:
+        """Count the boot, log the start, and give every session that a crash left open its one verdict."""
+        boot, now = self._clock.boot(), self._now()
+        with self._store.transaction():
+            if not boot or self._store.fact(_BOOT) != boot:
+                self._store.remember(_BOOTS, str(self._boots() + 1))
+                self._store.remember(_BOOT, boot)
+            audit.append(self._store, audit.Event.STARTED, now, {"boot": self._boots()})
+        tickets = [Ticket(session, request) for session, request in journal.interrupted(self._store)]
+        for ticket in tickets:
+            self.conclude(ticket, Findings(Ending(Outcome.INCONCLUSIVE, (Reason.INTERRUPTED,))), None)
+        return tickets
+
+    def open(self, ticket: Ticket) -> None:
+        """Write an accepted session down, inside the caller's transaction."""
+        self._outbox.require_room()
+        now = self._now()
+        journal.begin(self._store, ticket.session, ticket.request, now)
+        audit.append(self._store, audit.Event.REQUEST, now, _facts(ticket))
+
+    def refuse(self, ticket: Ticket, reason: Reason) -> None:
+        """Store a signed refusal of a request that begins no session."""
+        self._outbox.require_room()
+        ending = Ending(Outcome.REFUSED, (reason,))
+        token = self._token(ticket, Findings(ending), None)
+        with self._store.transaction():
+            self._outbox.put(ticket.session, self._verdict(ticket.request, token))
+            audit.append(
+                self._store, audit.Event.REFUSAL, self._now(), {**_facts(ticket), "reasons": [reason.value]}
+            )
+
+    def consent(self, ticket: Ticket, accepted: bool) -> None:
+        """Log the person's answer; nothing says who answered."""
+        with self._store.transaction():
+            said: audit.Detail = {"session": ticket.session, "accepted": int(accepted)}
+            audit.append(self._store, audit.Event.CONSENT, self._now(), said)
+
+    def conclude(self, ticket: Ticket, findings: Findings, examination: Examination | None) -> None:
+        """Store the one verdict of an open session, and its template; does nothing when it has one."""
+        token = self._token(ticket, findings, examination)
+        request, ending = ticket.request, findings.ending
+        with self._store.transaction():
+            if not journal.is_open(self._store, ticket.session):
+                return
+            self._outbox.put(ticket.session, self._verdict(request, token))
+            if findings.template:
+                self._outbox.put(ticket.session, self._template(request, findings.template))
+            said = [reason.value for reason in ending.reasons]
+            detail: audit.Detail = {**_facts(ticket), "outcome": ending.outcome.value, "reasons": said}
+            audit.append(self._store, audit.Event.VERDICT, self._now(), detail)
+            journal.end(self._store, ticket.session)
+
+    def deliver(self, ack: Acknowledgement) -> list[str]:
+        """Remove what the party holds; the sessions that owe nothing any more."""
+        with self._store.transaction():
+            gone = self._outbox.acknowledge(ack)
+            for row, session in gone:
+                detail: audit.Detail = {"session": session, "party": ack.party, "row": row}
+                audit.append(self._store, audit.Event.DELIVERY, self._now(), detail)
+        if gone:
+            self._store.forget_deleted()
+        sessions = dict.fromkeys(session for _, session in gone)
+        return [session for session in sessions if not self._outbox.waiting_for(session)]
+
+    def _token(self, ticket: Ticket, findings: Findings, examination: Examination | None) -> bytes:
+        party = self._registry.get(ticket.request.party)
+        claim = None
+        if findings.template:
+            if party is None:
+                raise OutboxError("the relying party is gone", "register it again")
+            digest = hashlib.sha256(findings.template).hexdigest()
+            size = len(findings.template)
+            claim = verdict.TemplateClaim(digest, size, party.epoch, party.retention_days)
+        declined = findings.ending.outcome is Outcome.DECLINED and party is not None
+        statement = verdict.Statement(
+            issuer=self._box.audience,
+            identity=self._ring.identity,
+            jti=ticket.session,
+            request=ticket.request,
+            outcome=findings.ending.outcome,
+            reasons=findings.ending.reasons,
+            circumstances=verdict.Circumstances(
+                self._now(), self._clock.uptime(), self._boots(), self._clock.synchronised()
+            ),
+            examination=examination,
+            template=claim,
+            fmr=findings.fmr,
+            alternative=party.notice.alternative if declined and party else "",
+        )
+        return verdict.sign(statement, self._ring.signer)
+
+    def _verdict(self, request: Request, token: bytes) -> Parcel:
+        topic = verdict_topic(self._box, request.response_topic)
+        return self._parcel(request, topic, token, VERDICT_CONTENT_TYPE)
+
+    def _template(self, request: Request, payload: bytes) -> Parcel:
+        return self._parcel(request, f"{self._box.topic}/template", payload, TEMPLATE_CONTENT_TYPE)
+
+    def _parcel(self, request: Request, topic: str, payload: bytes, content_type: str) -> Parcel:
+        return Parcel(request.party, topic, payload, content_type, request.correlation)
+
+    def _now(self) -> int:
+        return int(self._clock.wall())
+
+    def _boots(self) -> int:
+        return int(self._store.fact(_BOOTS) or 0)
+
+
+def verdict_topic(box: Box, asked: str) -> str:
+    """Where a verdict goes: the response topic when it lies under this box's verdict topic, else that one.
+
+    A request can't make the box publish anywhere else (MQTT 5, 4.10.1 leaves that check to the responder).
+    """
+    default = f"{box.topic}/verdict"
+    plain = not any(sign in asked for sign in ("+", "#", "\0"))
+    return asked if plain and asked.startswith(f"{default}/") else default
+
+
+def _facts(ticket: Ticket) -> audit.Detail:
+    request = ticket.request
+    return {
+        "session": ticket.session,
+        "party": request.party,
+        "purpose": request.purpose,
+        "action": request.action.value,
+        "level": request.level.value,
+    }

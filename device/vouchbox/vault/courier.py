@@ -1,0 +1,100 @@
+"""Between the database and the uplink: offers rows, keeps the egress ledger, hands out the status document.
+
+It moves finished bytes only and decides nothing about a session.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from vouchbox.config import Box
+from vouchbox.messages import Published, StatusDocument
+from vouchbox.vault import audit, egress, status
+from vouchbox.vault.clock import Clock
+from vouchbox.vault.delivery import Schedule
+from vouchbox.vault.doors import Doors
+from vouchbox.vault.outbox import Outbox
+from vouchbox.vault.status import Health
+from vouchbox.vault.store import Store
+
+STATUS_PERIOD_S = 900.0
+"""A status whose health is the same is not repeated earlier: it would count against a session's 8 KiB."""
+
+LOOK_PERIOD_S = 1.0
+"""The outbox is looked through this often, and at once when something was added."""
+
+_REFUSED = 0x80
+_STATUS_ROW = 0
+
+
+class Courier:
+    """Works for one uplink. Methods that write raise OutboxError when the disk refuses."""
+
+    def __init__(
+        self, box: Box, doors: Doors, store: Store, outbox: Outbox, clock: Clock, public: dict[str, Any]
+    ) -> None:
+        self._topic = f"{box.topic}/status"
+        self._doors = doors
+        self._store = store
+        self._outbox = outbox
+        self._clock = clock
+        self._public = public
+        self._schedule = Schedule()
+        self._connected = False
+        self._looked = float("-inf")
+        self._told: tuple[Health, float] | None = None
+
+    def uplink_changed(self) -> None:
+        """A new uplink process, or none: nothing is connected until it says so, and it knows no status."""
+        self._connected = False
+        self._told = None
+
+    def link(self, connected: bool) -> None:
+        """The broker is reached, or not any more."""
+        if connected and not self._connected:
+            self._schedule.reconnected()
+            self._looked = float("-inf")
+        self._connected = connected
+
+    def added(self) -> None:
+        """Something new is in the outbox."""
+        self._looked = float("-inf")
+
+    def published(self, message: Published, counters: Counter[str]) -> None:
+        """The broker took a message: it left the box, so the ledger gets a line."""
+        if message.reason_code >= _REFUSED:
+            counters["broker-refused"] += 1
+            return
+        genuine = (
+            message.topic == self._topic
+            if message.row == _STATUS_ROW
+            else self._outbox.matches(message.row, message.size, message.sha256)
+        )
+        if not genuine:
+            counters["uplink-disagrees"] += 1
+        now = int(self._clock.wall())
+        with self._store.transaction():
+            egress.record(self._store, egress.Departure(now, message.topic, message.size, message.sha256))
+
+    def offer(self) -> None:
+        """Hand due rows to the uplink."""
+        now = self._clock.steady()
+        if not self._connected or now - self._looked < LOOK_PERIOD_S:
+            return
+        self._looked = now
+        for number in self._schedule.due(self._outbox.numbers(), now):
+            row = self._outbox.read(number, self._schedule.offered(number, now))
+            if row is not None and not self._doors.send("uplink", row):
+                return
+
+    def tell(self, health: Health, counters: Counter[str]) -> None:
+        """Hand out the status when health changed or the last one is old."""
+        now = self._clock.steady()
+        if self._told is not None and self._told[0] == health and now - self._told[1] < STATUS_PERIOD_S:
+            return
+        entries, head = audit.head(self._store)
+        tally = status.Tally(self._outbox.waiting(), entries, head, dict(counters))
+        payload = status.document(self._public, health, tally, int(self._clock.wall()))
+        if self._doors.send("uplink", StatusDocument(payload)):
+            self._told = (health, now)

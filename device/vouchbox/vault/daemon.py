@@ -1,0 +1,248 @@
+"""`vouchbox vault`: one loop that takes what the rooms say, drives the session machine and acts on it.
+
+What to do is decided elsewhere, by pure code. A problem of the disk, a room or a key ends a session as
+inconclusive or leaves a request unaccepted; it never ends in a favourable verdict.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import secrets
+import signal
+import threading
+from collections import Counter
+
+from vouchbox.config import Config
+from vouchbox.errors import OutboxError, RequestRefused
+from vouchbox.messages import (
+    AckArrived,
+    Action,
+    ConsentGiven,
+    Examination,
+    LinkState,
+    Message,
+    Progress,
+    Published,
+    RequestArrived,
+    SessionCancelled,
+    VisionReady,
+)
+from vouchbox.reasons import Reason
+from vouchbox.vault import ack, keys, matching, provision, registry, request
+from vouchbox.vault.clerk import Clerk
+from vouchbox.vault.clock import Clock, SystemClock
+from vouchbox.vault.courier import Courier
+from vouchbox.vault.doors import Doors, Joined, Knock, Left, Room, Said
+from vouchbox.vault.events import (
+    Accepted,
+    Acknowledged,
+    Answered,
+    Cancelled,
+    Effect,
+    Event,
+    Examined,
+    RecordFailed,
+    Refuse,
+    Ticked,
+    Ticket,
+    VisionJoined,
+    VisionLost,
+)
+from vouchbox.vault.findings import reference_of
+from vouchbox.vault.outbox import Outbox
+from vouchbox.vault.replay import ReplayWindow
+from vouchbox.vault.session import Limits, State, Step, advance
+from vouchbox.vault.status import Health
+from vouchbox.vault.steward import Steward
+from vouchbox.vault.store import Store
+
+LOOP_S = 0.2
+"""Longest sleep of the loop; deadlines are kept to this."""
+
+SESSION_BYTES = 16
+
+log = logging.getLogger("vouchbox.vault")
+
+
+def run(config: Config, stop: threading.Event | None = None, clock: Clock | None = None) -> None:
+    """Serve until `stop` is set or SIGTERM or SIGINT comes.
+
+    Raises ConfigError, KeyStoreError or OutboxError when the vault can't start.
+    """
+    ended = stop or threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    vault = Vault(config, clock or SystemClock())
+    try:
+        while not ended.is_set():
+            vault.step(LOOP_S)
+    finally:
+        vault.close()
+
+
+class Vault:
+    """The loop's state. One thread."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._clock = clock
+        self._audience = config.box.audience
+        self._limits = Limits(config.vault.consent_seconds, config.vault.capture_seconds)
+        self._ring = keys.load(config.vault.keys)
+        self._registry = registry.load(config.vault.parties)
+        self._thresholds = matching.load(config.vision.models)
+        self._store = Store(config.box.state)
+        self._outbox = Outbox(self._store)
+        self._window = ReplayWindow(self._store)
+        self._clerk = Clerk(config.box, self._ring, self._registry, self._store, self._outbox, clock)
+        interrupted = self._clerk.start()
+        self._counters: Counter[str] = Counter(interrupted=len(interrupted))
+        self._state = State()
+        self._vision: VisionReady | None = None
+        self._storing = True
+        self._doors = Doors(config)
+        public = provision.public_document(self._ring, self._audience)
+        self._courier = Courier(config.box, self._doors, self._store, self._outbox, clock, public)
+        self._steward = Steward(
+            config.vault,
+            self._doors,
+            self._clerk,
+            self._store,
+            self._ring,
+            self._registry,
+            self._thresholds,
+            clock,
+        )
+
+    def step(self, timeout_s: float) -> None:
+        """Wait for one knock at most that long, and do all that follows from it."""
+        knock = self._doors.take(timeout_s)
+        try:
+            if knock is not None:
+                self._answer(knock)
+            self._drive(Ticked())
+            self._courier.offer()
+            health = Health(self._vision, self._clock.synchronised(), self._storing)
+            self._courier.tell(health, self._counters)
+        except OutboxError as problem:
+            self._trouble(problem)
+
+    def close(self) -> None:
+        """Close the doors; a session in its middle gets its verdict at the next start."""
+        self._doors.close()
+        self._store.close()
+
+    def _answer(self, knock: Knock) -> None:
+        match knock:
+            case Joined("kiosk"):
+                self._steward.ask_again(self._state)
+            case Joined("uplink") | Left("uplink"):
+                self._courier.uplink_changed()
+            case Left("vision"):
+                self._vision = None
+                self._drive(VisionLost())
+            case Said(room, message):
+                self._hear(room, message)
+
+    def _hear(self, room: Room, message: Message) -> None:
+        match message:
+            case VisionReady():
+                self._vision = message
+                self._steward.vision = message
+                self._drive(VisionJoined())
+            case Progress():
+                if self._state.step is Step.CAPTURING and self._is_current(message.session):
+                    self._doors.send("kiosk", message)
+            case Examination():
+                self._drive(Examined(message))
+            case ConsentGiven():
+                self._consent(message)
+            case SessionCancelled():
+                self._drive(Cancelled(message.session))
+            case LinkState():
+                self._courier.link(message.connected)
+            case Published():
+                self._courier.published(message, self._counters)
+            case RequestArrived():
+                self._request(message)
+            case AckArrived():
+                self._acknowledge(message)
+            case _:
+                log.warning("the %s said something that nobody expects", room)
+
+    def _request(self, arrived: RequestArrived) -> None:
+        now = self._clock.wall()
+        try:
+            judged = request.judge(arrived, self._registry, self._audience, now)
+        except RequestRefused as problem:
+            self._counters[f"request-{problem.reason}"] += 1
+            log.warning("a request was ignored: %s", problem)
+            return
+        ticket = Ticket(secrets.token_urlsafe(SESSION_BYTES), judged.request)
+        refusal, reference = judged.refusal, None
+        if refusal is None:
+            with self._store.transaction():
+                refusal = self._window.admit(judged.request, judged.party, now)
+        if refusal is None and judged.request.action is Action.MATCH:
+            opened = reference_of(ticket, judged.party, judged.reference, self._ring, self._thresholds)
+            if isinstance(opened, Reason):
+                refusal = opened
+            else:
+                reference = opened
+        if refusal is not None:
+            self._carry_out(Refuse(ticket, refusal))
+            return
+        self._counters["request-accepted"] += 1
+        self._steward.remember(ticket, reference)
+        self._drive(Accepted(ticket))
+
+    def _consent(self, answer: ConsentGiven) -> None:
+        ticket = self._state.ticket
+        if ticket is None or self._state.step is not Step.CONSENTING or ticket.session != answer.session:
+            return
+        try:
+            self._clerk.consent(ticket, answer.accepted)
+        except OutboxError as problem:
+            self._trouble(problem)
+            self._drive(RecordFailed())
+            return
+        self._drive(Answered(answer.session, answer.accepted))
+
+    def _acknowledge(self, arrived: AckArrived) -> None:
+        try:
+            acknowledgement = ack.verify(arrived.payload, self._registry, self._audience)
+        except RequestRefused as problem:
+            self._counters[f"ack-{problem.reason}"] += 1
+            log.warning("an acknowledgement was ignored: %s", problem)
+            return
+        for name in self._clerk.deliver(acknowledgement):
+            self._counters["delivered"] += 1
+            self._drive(Acknowledged(name))
+
+    def _drive(self, event: Event) -> None:
+        """Feed the machine, carry out what it orders, and feed it what came of that."""
+        events = [event]
+        while events:
+            self._state, effects = advance(self._state, events.pop(0), self._clock.steady(), self._limits)
+            for effect in effects:
+                events += self._carry_out(effect)
+
+    def _carry_out(self, effect: Effect) -> tuple[Event, ...]:
+        report = self._steward.carry_out(effect)
+        if report.stored is not None:
+            self._storing = report.stored
+            self._courier.added()
+        self._counters.update(report.counted)
+        return report.events
+
+    def _is_current(self, name: str) -> bool:
+        return self._state.ticket is not None and self._state.ticket.session == name
+
+    def _trouble(self, problem: OutboxError) -> None:
+        self._storing = False
+        self._counters["disk-trouble"] += 1
+        log.error("%s", problem)

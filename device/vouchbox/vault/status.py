@@ -1,0 +1,60 @@
+"""The retained status document: health, counters, the audit head, and where relying parties find the keys.
+
+Pure. No biometrics, no session, no person. Size below 4 KiB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from vouchbox import __version__
+from vouchbox.messages import VisionReady
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What makes a new status worth sending at once. `vision` is None when that room is not there."""
+
+    vision: VisionReady | None
+    synchronised: bool
+    storing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What changes all the time: rows waiting, length and head of the audit log, counters since start."""
+
+    waiting: int
+    audit_entries: int
+    audit_head: str
+    counters: dict[str, int]
+
+
+def document(public: dict[str, Any], health: Health, tally: Tally, now: int) -> bytes:
+    """The status as JSON. `public` is provision.public_document; `now` Unix seconds."""
+    vision = health.vision
+    return msgspec.json.encode(
+        {
+            "state": "online",
+            "time": now,
+            "software": __version__,
+            "healthy": vision is not None and health.storing,
+            "clock": "synchronised" if health.synchronised else "unsynchronised",
+            "storing": health.storing,
+            "vision": None
+            if vision is None
+            else {
+                "source": vision.source_kind.value,
+                "runtime": vision.runtime,
+                "memory_locked": vision.memory_locked,
+                "models": {model.role: model.sha256 for model in vision.models},
+            },
+            "outbox": {"waiting": tally.waiting},
+            "audit": {"entries": tally.audit_entries, "head": tally.audit_head},
+            "counters": tally.counters,
+            "box": public,
+        }
+    )

@@ -1,0 +1,128 @@
+"""The vault's one database: SQLite with a write-ahead log, every commit on the disk before it counts.
+
+It opens, checks the schema and gives transactions; which rows there are is the business of the outbox, the
+journal, the replay window, the audit log and the egress ledger, so that one transaction can span them all.
+Deleted rows are overwritten (secure_delete). Any trouble of the disk is an OutboxError, and what was begun
+is undone. One thread only.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from vouchbox.errors import OutboxError
+
+FILE = "vault.sqlite"
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE session (
+    session TEXT PRIMARY KEY, request BLOB NOT NULL, started INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE nonce (
+    party TEXT NOT NULL, nonce TEXT NOT NULL, jti TEXT NOT NULL,
+    expires INTEGER NOT NULL, seen INTEGER NOT NULL,
+    PRIMARY KEY (party, nonce), UNIQUE (party, jti)
+) WITHOUT ROWID;
+CREATE INDEX nonce_expires ON nonce (expires);
+CREATE TABLE outbox (
+    row INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, party TEXT NOT NULL, topic TEXT NOT NULL,
+    payload BLOB NOT NULL, content_type TEXT NOT NULL, correlation BLOB NOT NULL,
+    sha256 TEXT NOT NULL
+);
+CREATE INDEX outbox_digest ON outbox (party, sha256);
+CREATE INDEX outbox_session ON outbox (session);
+CREATE TABLE egress (
+    entry INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, topic TEXT NOT NULL,
+    size INTEGER NOT NULL, sha256 TEXT NOT NULL
+);
+CREATE TABLE audit (
+    entry INTEGER PRIMARY KEY, time INTEGER NOT NULL, event TEXT NOT NULL, detail TEXT NOT NULL,
+    head BLOB NOT NULL
+);
+CREATE TRIGGER audit_is_not_edited BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END;
+"""
+
+Value = str | int | float | bytes | None
+Row = tuple[Value, ...]
+
+
+class Store:
+    """The open database. `page_limit` caps its size in pages of 4096 bytes (0: no cap)."""
+
+    def __init__(self, directory: Path, *, page_limit: int = 0) -> None:
+        """Open or create it in `directory`; raises OutboxError when that fails."""
+        path = directory / FILE
+        try:
+            directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+        except (OSError, sqlite3.Error):
+            raise OutboxError(f"can't open {path}", "make that folder writable for the vault") from None
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
+                self._connection.execute(f"PRAGMA {pragma}")
+            if page_limit:
+                self._connection.execute(f"PRAGMA max_page_count={int(page_limit)}")
+            self._prepare(path)
+        except sqlite3.Error:
+            self._connection.close()
+            raise OutboxError(f"{path} is damaged or the disk is full", "look at the disk") from None
+
+    def _prepare(self, path: Path) -> None:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            self._connection.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+            )
+        elif version != SCHEMA_VERSION:
+            self._connection.close()
+            raise OutboxError(f"{path} is of another version", "use the vouchbox that wrote it")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; on the disk when it ends. Raises OutboxError when the disk refuses."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def execute(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
+        """Run one statement and return its rows; raises OutboxError when the database refuses.
+
+        A broken constraint comes through as sqlite3.IntegrityError, for it says something about the data.
+        """
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as problem:
+            raise OutboxError(
+                f"the database refuses ({problem.sqlite_errorname})", "free space on the disk"
+            ) from None
+
+    def fact(self, name: str) -> str:
+        """A remembered value, empty when there is none."""
+        rows = self.execute("SELECT value FROM fact WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else ""
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a value under a name."""
+        self.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+
+    def forget_deleted(self) -> None:
+        """Empty the write-ahead log, so that deleted rows are gone from it too."""
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close; the log is folded into the file."""
+        self._connection.close()
