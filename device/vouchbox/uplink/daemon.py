@@ -1,0 +1,182 @@
+"""`vouchbox uplink`: one loop between the vault's socket and the broker's. Nothing here touches a disk.
+
+The MQTT connection lives no longer than the connection to the vault: without a vault the box says offline
+and the broker queues what arrives. A message from the broker is confirmed only after the vault has taken
+it, a row from the vault is forgotten only after the broker's PUBACK, and the vault forgets it only after
+the relying party's acknowledgement.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import select
+import signal
+import threading
+import time
+
+from vouchbox import ipc
+from vouchbox.config import Config
+from vouchbox.errors import BrokerError, MessageError, RoomGone
+from vouchbox.messages import (
+    AckArrived,
+    LinkState,
+    Message,
+    Outgoing,
+    RequestArrived,
+    StatusDocument,
+    VaultToUplink,
+    decoder,
+)
+from vouchbox.uplink.backoff import Backoff
+from vouchbox.uplink.client import BIRTH, CONNECT_TIMEOUT_S, Arrived, Down, Event, Link, Settled, Up
+from vouchbox.uplink.session import Deliveries
+from vouchbox.uplink.topics import Topics
+
+TICK_S = 0.25
+"""Longest sleep of the loop."""
+STABLE_S = 10.0
+"""A connection that held this long was a good one: the next wait starts from the beginning."""
+
+log = logging.getLogger("vouchbox.uplink")
+
+
+def run(config: Config, stop: threading.Event | None = None) -> None:
+    """Carry messages until `stop` is set or SIGTERM or SIGINT comes. Problems are logged and retried."""
+    ended = stop or threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+    waits = Backoff(random.uniform)
+    while not ended.is_set():
+        try:
+            channel = ipc.connect(config.socket("uplink"), decoder(VaultToUplink), peer="vault")
+        except RoomGone as problem:
+            log.warning("%s", problem)
+            ended.wait(waits.next())
+            continue
+        waits.reset()
+        with channel:
+            carrier = Carrier(config, channel)
+            try:
+                carrier.begin()
+                while not ended.is_set():
+                    carrier.step()
+            except (RoomGone, MessageError) as problem:
+                log.warning("%s", problem)
+            finally:
+                carrier.close()
+
+
+class Carrier:
+    """The loop's state for one connection to the vault."""
+
+    def __init__(self, config: Config, channel: ipc.Channel) -> None:
+        self._config = config
+        self._channel = channel
+        self._topics = Topics.of(config.box)
+        self._deliveries = Deliveries(self._topics)
+        self._backoff = Backoff(random.uniform)
+        self._link: Link | None = None
+        self._status = BIRTH
+        self._up = False
+        self._since = 0.0
+        self._next_attempt = 0.0
+        self._told: LinkState | None = None
+
+    def begin(self) -> None:
+        """The first word to the vault."""
+        self._tell(LinkState(connected=False, detail="connecting"))
+
+    def step(self) -> None:
+        """One turn: wait a little for either side, then do all there is to do."""
+        if self._link is None and time.monotonic() >= self._next_attempt:
+            self._open()
+        self._wait()
+        while (message := self._channel.receive(0)) is not None:
+            self._from_vault(message)
+        if self._link is not None:
+            for event in self._link.poll():
+                self._from_broker(event)
+        if self._link is not None and not self._up and time.monotonic() - self._since > CONNECT_TIMEOUT_S:
+            silence = BrokerError("the broker took the connection but does not answer", "look into its log")
+            self._from_broker(Down(silence))
+        while self._link is not None and self._up and (row := self._deliveries.take()) is not None:
+            self._deliveries.sent(row, self._link.publish(row))
+
+    def close(self) -> None:
+        """Leave the broker in good order."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def _open(self) -> None:
+        link = Link(self._config, self._topics, birth=self._status)
+        try:
+            link.open()
+        except BrokerError as problem:
+            self._failed(problem)
+            return
+        self._link, self._up, self._since = link, False, time.monotonic()
+
+    def _wait(self) -> None:
+        reading: list[int] = [self._channel.fileno()]
+        writing: list[int] = []
+        descriptor = None if self._link is None else self._link.fileno()
+        if self._link is not None and descriptor is not None:
+            reading.append(descriptor)
+            if self._link.wants_write:
+                writing.append(descriptor)
+        select.select(reading, writing, [], TICK_S)
+
+    def _from_vault(self, message: Message) -> None:
+        if isinstance(message, Outgoing):
+            refusal = self._deliveries.offer(message)
+            if refusal is not None:
+                log.warning("row %d refused here: 0x%02x", refusal.row, refusal.reason_code)
+                self._channel.send(refusal)
+        elif isinstance(message, StatusDocument):
+            self._status = message.payload
+            if self._link is not None and self._up:
+                self._link.status(self._status)
+
+    def _from_broker(self, event: Event) -> None:
+        if isinstance(event, Up):
+            self._up = True
+            log.info("connected to %s:%d", self._config.uplink.host, self._config.uplink.port)
+            self._tell(LinkState(connected=True, detail="connected"))
+        elif isinstance(event, Settled):
+            statement = self._deliveries.settle(event.packet, event.reason_code)
+            if event.reason_code >= 0x80:
+                log.warning("the broker refused a message with reason 0x%02x", event.reason_code)
+            if statement is not None:
+                self._channel.send(statement)
+        elif isinstance(event, Arrived):
+            self._hand_over(event)
+        else:
+            self._link = None
+            self._deliveries.interrupted()
+            if self._up and time.monotonic() - self._since > STABLE_S:
+                self._backoff.reset()
+            self._up = False
+            self._failed(event.problem)
+
+    def _hand_over(self, message: Arrived) -> None:
+        if message.topic == self._topics.request:
+            self._channel.send(RequestArrived(message.payload, message.response_topic, message.correlation))
+        else:
+            self._channel.send(AckArrived(message.payload))
+        if self._link is not None:
+            self._link.confirm(message)
+
+    def _failed(self, problem: BrokerError) -> None:
+        self._next_attempt = time.monotonic() + self._backoff.next()
+        self._tell(LinkState(connected=False, detail=str(problem)[:512]))
+
+    def _tell(self, state: LinkState) -> None:
+        if state == self._told:
+            return
+        self._told = state
+        if not state.connected and state.detail != "connecting":
+            log.warning("%s", state.detail)
+        self._channel.send(state)
