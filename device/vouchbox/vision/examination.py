@@ -1,0 +1,294 @@
+"""One session before the camera, from the first frame to an Examination of numbers.
+
+Work streams while the clip is taken, so the verdict is there at once after the last frame. Frames and all
+that derives from them live in the session's ring and are wiped on every way out; whatever goes wrong
+(camera, model, memory, a defect of ours) becomes `inconclusive` with its reason, never `live`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vouchbox.camera.health import CameraWatch, error_for, reason_for
+from vouchbox.camera.ring import FrameRing
+from vouchbox.camera.source import FrameFormat, FrameSource, PromptDisplay
+from vouchbox.errors import CameraError, MemoryLockError, ModelError, RoomGone, VouchboxError
+from vouchbox.messages import (
+    EMBEDDING_BYTES,
+    Examination,
+    Examine,
+    Level,
+    Outcome,
+    Progress,
+    Prompt,
+    QualityComponent,
+    Source,
+    SourceKind,
+    TestName,
+    TestResult,
+    TestStatus,
+)
+from vouchbox.reasons import Reason
+from vouchbox.vision import fusion, quality
+from vouchbox.vision.embedding import Embedder
+from vouchbox.vision.liveness import LivenessSession
+from vouchbox.vision.models import Models
+from vouchbox.vision.observer import Observer, Seen
+from vouchbox.vision.progress import ProgressReporter
+from vouchbox.vision.stages import StageClock
+
+RING_SLOTS = 4
+"""Frames that are kept at a time: the current one, and room for a source that writes ahead."""
+
+SHORTEST_S = 1.5
+"""A clip that ends before this is too short for any statement."""
+
+SESSION_LIMIT_S = 90.0
+"""No session lasts longer, whatever the source's clock says."""
+
+FRAMES_LIMIT = 6000
+"""No session has more frames."""
+
+_LARGEST_COUNT = 10_000_000
+
+
+def _nobody(_: object) -> None:
+    return None
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass
+class _Session:
+    """What is known so far; holds numbers only, and therefore survives the ring."""
+
+    request: Examine
+    source: Source
+    liveness: LivenessSession
+    clock: StageClock
+    pool: quality.SessionQuality = field(default_factory=quality.SessionQuality)
+    frames: int = 0
+    dropped: int = 0
+    seconds: float = 0.0
+    ended_early: bool = False
+    last_frame_ns: int | None = None
+    verdict: tuple[Outcome, tuple[Reason, ...]] = (Outcome.INCONCLUSIVE, (Reason.INTERRUPTED,))
+    components: tuple[QualityComponent, ...] = ()
+    embedding: bytes = b""
+
+
+class Examiner:
+    """Examines one person after the other. `problem` hears of every error as a sentence without content."""
+
+    def __init__(
+        self,
+        models: Models,
+        *,
+        require_locked: bool = False,
+        problem: Callable[[VouchboxError], None] = _nobody,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._models = models
+        self._require_locked = require_locked
+        self._problem = problem
+        self._monotonic = monotonic
+        self.clock = StageClock()
+        """Stage times of the last session."""
+
+    def examine(
+        self,
+        request: Examine,
+        source: FrameSource,
+        progress: Callable[[Progress], None] = _nobody,
+        cancelled: Callable[[], bool] = _never,
+    ) -> Examination:
+        """Look through `source` until the session is over. Never raises for anything that a camera, a clip,
+        a model or this code did wrong; RoomGone of `progress` passes, after everything was wiped."""
+        self.clock = StageClock()
+        session = _Session(
+            request,
+            Source(kind=source.kind, name=source.name[:64] or "unnamed", width=0, height=0, frame_rate=0.0),
+            LivenessSession(request.level, request.prompts, request.seconds),
+            self.clock,
+        )
+        wiped = False
+        try:
+            wiped = self._run(session, source, progress, cancelled)
+        finally:
+            wiped = self._models.wipe() and wiped
+        return self._said(session, wiped)
+
+    def _run(
+        self,
+        session: _Session,
+        source: FrameSource,
+        progress: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+    ) -> bool:
+        """The whole life of the ring; returns whether every byte of it was wiped."""
+        ring: FrameRing | None = None
+        try:
+            try:
+                shape = source.open()
+                session.source = _described(source, shape)
+                with FrameRing(shape, RING_SLOTS, require_locked=self._require_locked) as ring:
+                    self._watch(session, source, shape, ring, progress, cancelled)
+            finally:
+                source.close()
+        except (CameraError, ModelError, MemoryLockError) as trouble:
+            self._problem(trouble)
+            self._refuse(session, _reason(trouble))
+        except RoomGone:
+            raise
+        except Exception as defect:
+            kind = type(defect).__name__
+            self._problem(VouchboxError(f"a defect in the vision room ({kind})", "report it"))
+            self._refuse(session, Reason.INTERRUPTED)
+        return ring is None or ring.wiped
+
+    def _watch(
+        self,
+        session: _Session,
+        source: FrameSource,
+        shape: FrameFormat,
+        ring: FrameRing,
+        progress: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+    ) -> None:
+        request, clock = session.request, session.clock
+        keep = request.want_embedding
+        observer = Observer(self._models, ring.scratch, shape.width, shape.height, clock, keep)
+        reporter = ProgressReporter(request.session, shape.width, shape.height, progress)
+        display = source if isinstance(source, PromptDisplay) else None
+        watch = CameraWatch()
+        shown: Prompt | None = None
+        first_ns: int | None = None
+        began = self._monotonic()
+        while True:
+            clock.start()
+            stamp = source.capture(slot := ring.slot(session.frames))
+            clock.lap("capture")
+            if stamp is None:
+                session.ended_early = True
+                break
+            session.last_frame_ns = time.perf_counter_ns()
+            first_ns = stamp.timestamp_ns if first_ns is None else first_ns
+            session.seconds = max(session.seconds, (stamp.timestamp_ns - first_ns) / 1e9)
+            session.frames += 1
+            session.dropped += stamp.dropped
+            seen = observer.observe(slot, stamp, session.seconds)
+            session.liveness.observe(seen.observation)
+            session.pool.add(seen.observation.faces, seen.quality)
+            clock.lap("liveness")
+            trouble = watch.see(seen.health)
+            if trouble is not None:
+                raise error_for(trouble)
+            prompt = session.liveness.current_prompt(session.seconds)
+            if display is not None and prompt is not shown:
+                display.show(prompt)
+            shown = prompt
+            self._report(session, reporter, prompt, seen)
+            clock.lap("progress")
+            if cancelled():
+                session.verdict = (Outcome.CANCELLED, (Reason.CANCELLED,))
+                return
+            if session.liveness.finished(session.seconds):
+                break
+            if session.frames >= FRAMES_LIMIT or self._monotonic() - began > SESSION_LIMIT_S:
+                self._refuse(session, Reason.TIMEOUT)
+                return
+        if display is not None:
+            display.show(None)
+        clock.start()
+        self._decide(session, observer)
+
+    def _report(
+        self, session: _Session, reporter: ProgressReporter, prompt: Prompt | None, seen: Seen
+    ) -> None:
+        prompts = len(session.request.prompts)
+        done = len(session.liveness.prompt_records()) - (prompt is not None)
+        fraction = done / prompts if prompts else session.seconds / session.request.seconds
+        hint = Reason.NO_FACE if seen.quality is None else quality.hint(seen.quality)
+        if seen.observation.faces > 1:
+            hint = Reason.SEVERAL_FACES
+        reporter.update(session.seconds, fraction, prompt, hint, seen.observation.face)
+
+    def _decide(self, session: _Session, observer: Observer) -> None:
+        session.components = session.pool.components()
+        troubles = quality.reasons(session.components)
+        if session.ended_early and session.seconds < min(SHORTEST_S, session.request.seconds):
+            troubles = (*troubles, Reason.TOO_SHORT)
+        outcome, said = fusion.decide(session.request.level, session.liveness.results(), troubles)
+        session.clock.lap("fusion")
+        if outcome is Outcome.LIVE and session.request.level is Level.ACTIVE and _recorded(session.source):
+            # Nobody in a recording can see a prompt; meeting them all was chance.
+            outcome, said = Outcome.INCONCLUSIVE, (Reason.CHALLENGE_NOT_RUN,)
+        if outcome is Outcome.LIVE and observer.chips is not None:
+            vector = Embedder(self._models.embedding).embed_all(observer.chips)
+            if vector is None:
+                outcome, said = Outcome.INCONCLUSIVE, (Reason.NO_FACE,)
+            else:
+                session.embedding = vector.astype("<f4").tobytes()[:EMBEDDING_BYTES]
+            session.clock.lap("embedding")
+        session.verdict = (outcome, said)
+
+    def _refuse(self, session: _Session, reason: Reason) -> None:
+        session.verdict = (Outcome.INCONCLUSIVE, (reason,))
+        session.embedding = b""
+        if session.frames and not session.components:
+            session.components = session.pool.components()
+
+    def _said(self, session: _Session, wiped: bool) -> Examination:
+        outcome, reasons = session.verdict
+        if not wiped and outcome is not Outcome.CANCELLED:
+            outcome, reasons, session.embedding = Outcome.INCONCLUSIVE, (Reason.INTERRUPTED,), b""
+        if session.last_frame_ns is not None:
+            session.clock.samples_ns["last-frame-to-verdict"].append(
+                time.perf_counter_ns() - session.last_frame_ns
+            )
+        return Examination(
+            session=session.request.session,
+            level=session.request.level,
+            outcome=outcome,
+            reasons=reasons[:16],
+            tests=session.liveness.results() if session.frames else _not_run(),
+            quality=session.components,
+            source=session.source,
+            frames=min(session.frames, _LARGEST_COUNT),
+            dropped=min(session.dropped, _LARGEST_COUNT),
+            duration_s=min(session.seconds, 600.0),
+            prompts=session.liveness.prompt_records(),
+            runtime=self._models.runtime.label,
+            models=self._models.identities,
+            timings=session.clock.times()[:16],
+            wiped=wiped,
+            embedding=session.embedding,
+        )
+
+
+def _described(source: FrameSource, shape: FrameFormat) -> Source:
+    return Source(
+        kind=source.kind,
+        name=source.name[:64] or "unnamed",
+        width=shape.width,
+        height=shape.height,
+        frame_rate=min(max(float(shape.frame_rate), 0.0), 1000.0),
+    )
+
+
+def _recorded(source: Source) -> bool:
+    return source.kind is SourceKind.CLIP
+
+
+def _reason(trouble: VouchboxError) -> Reason:
+    if isinstance(trouble, CameraError):
+        return reason_for(trouble)
+    return Reason.MEMORY_NOT_LOCKED if isinstance(trouble, MemoryLockError) else Reason.MODEL_UNAVAILABLE
+
+
+def _not_run() -> tuple[TestResult, ...]:
+    return tuple(TestResult(name, TestStatus.NOT_RUN) for name in TestName)
