@@ -59,6 +59,7 @@ class Manner:
 
 LIVE = Manner()
 BY_HAND = Manner(yaw=33.0, pitch=20.0, sway_degrees=1.6, sway_shift=0.06, tremor_shift=0.006, can_blink=False)
+HELD = Manner(sway_degrees=1.4, sway_shift=0.05, tremor_shift=0.006, can_blink=False)
 ON_A_TABLE = Manner(yaw=0.0, pitch=0.0, closeness=1.0, sway_degrees=0.0, sway_shift=0.0, can_blink=False)
 
 

@@ -5,17 +5,36 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Protocol
 
+import numpy as np
+
 from vouchbox.camera.source import Image
 from vouchbox.messages import Prompt
 from vouchbox.simulator.subject.figure import Figure, figure
 from vouchbox.simulator.subject.live import LivePeople, Standing
-from vouchbox.simulator.subject.motion import LIVE, Motion
+from vouchbox.simulator.subject.mask import MaskedPerson, mask
+from vouchbox.simulator.subject.motion import BY_HAND, HELD, LIVE, ON_A_TABLE, Motion
+from vouchbox.simulator.subject.paper import BENT, SLACK, HeldPaper, photo
 from vouchbox.simulator.subject.portraits import portrait
-from vouchbox.simulator.subject.scene import room
-from vouchbox.simulator.subject.spec import Distance, Faces, PortraitName, SubjectSpec
+from vouchbox.simulator.subject.scene import Sensor, room
+from vouchbox.simulator.subject.screen import MONITOR, PHONE, Replay
+from vouchbox.simulator.subject.spec import (
+    SEED_LIMIT,
+    Attack,
+    Distance,
+    Faces,
+    Follow,
+    PortraitName,
+    SubjectSpec,
+)
 
 EYES_SHARE = 0.175
 """Distance between the eyes over the picture's height, for one face at the normal distance."""
+
+PRINT_SHARE = 0.86
+"""A print is held so that its face is a little smaller than a real one."""
+
+SCRIPT_ROUNDS = 8
+"""Rounds of five prompts in a recording: two minutes."""
 
 _CLOSENESS = {Distance.FAR: 0.42, Distance.NORMAL: 1.0, Distance.NEAR: 1.7}
 
@@ -43,7 +62,13 @@ class Performance(Protocol):
 
 def perform(spec: SubjectSpec, size: tuple[int, int]) -> Performance:
     """Set the scene for pictures of `size` (width, height)."""
-    return people(spec, size)
+    if spec.attack is Attack.NONE:
+        return people(spec, size)
+    if spec.attack in (Attack.PRINT, Attack.BENT_PRINT):
+        return paper(spec, size)
+    if spec.attack is Attack.MASK:
+        return masked(spec, size)
+    return replay(spec, size)
 
 
 def people(spec: SubjectSpec, size: tuple[int, int]) -> LivePeople:
@@ -56,6 +81,64 @@ def people(spec: SubjectSpec, size: tuple[int, int]) -> LivePeople:
         motion = Motion(LIVE, spec.seed + 101 * number, spec.follow)
         standing.append(Standing(_own(names[number % 2], eyes_px), motion, (across * width, down * height)))
     return LivePeople(tuple(standing), room(size, spec.seed))
+
+
+def paper(spec: SubjectSpec, size: tuple[int, int]) -> HeldPaper:
+    """A print held by hand; `bent-print` is rolled around an upright axis."""
+    eyes_px = PRINT_SHARE * _eyes_px(spec, size)
+    return HeldPaper(
+        photo(portrait(spec.portrait), eyes_px, spec.seed),
+        Motion(BY_HAND, spec.seed, spec.follow),
+        room(size, spec.seed),
+        eyes_px,
+        BENT if spec.attack is Attack.BENT_PRINT else SLACK,
+    )
+
+
+def replay(spec: SubjectSpec, size: tuple[int, int]) -> Replay:
+    """A recording of the live subject, made in another room, on a phone or a monitor."""
+    phone = spec.attack is Attack.REPLAY_PHONE
+    recorded = SubjectSpec(spec.portrait, seed=(spec.seed + 555) % SEED_LIMIT)
+    return Replay(
+        PHONE if phone else MONITOR,
+        people(recorded, size),
+        Sensor(size, recorded.light, recorded.noise, recorded.seed),
+        _script(spec.seed),
+        Motion(HELD if phone else ON_A_TABLE, spec.seed, Follow.NO),
+        room(size, spec.seed),
+        _eyes_px(spec, size),
+        _CLOSENESS[spec.distance],
+    )
+
+
+def masked(spec: SubjectSpec, size: tuple[int, int]) -> MaskedPerson:
+    """The other portrait's person, wearing this portrait as a mask."""
+    eyes_px = _eyes_px(spec, size)
+    other = next(name for name in PortraitName if name is not spec.portrait)
+    wearer = _own(other, eyes_px)
+    return MaskedPerson(
+        wearer,
+        mask(wearer, _prepared(spec.portrait, eyes_px), spec.seed),
+        Motion(LIVE, spec.seed, spec.follow),
+        room(size, spec.seed),
+        (0.5 * size[0], 0.49 * size[1]),
+    )
+
+
+def _eyes_px(spec: SubjectSpec, size: tuple[int, int]) -> float:
+    return EYES_SHARE * size[1] * _CLOSENESS[spec.distance]
+
+
+def _script(seed: int) -> tuple[tuple[float, Prompt | None], ...]:
+    """What the recorded person was asked, and when: every prompt in an order of its own, over and over."""
+    random = np.random.default_rng(seed + 5_001)
+    script: list[tuple[float, Prompt | None]] = []
+    now = 0.8
+    for _ in range(SCRIPT_ROUNDS):
+        for number in random.permutation(len(Prompt)):
+            script += [(now, list(Prompt)[number]), (now + 1.5, None)]
+            now += 2.8
+    return tuple(script)
 
 
 @lru_cache(maxsize=8)
