@@ -1,0 +1,82 @@
+"""The commands that run one room each: what systemd starts, and the simulator too.
+
+Each imports its room inside the command, so a room's process holds only that room's code.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from vouchbox import config as configuration
+
+_config = click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path("/etc/vouchbox/vouchbox.toml"),
+    show_default=True,
+    help="The box's configuration.",
+)
+
+
+def _log(level: int = logging.INFO) -> None:
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(name)s: %(message)s")
+
+
+@click.command(epilog="Example: vouchbox vault --config /etc/vouchbox/vouchbox.toml")
+@_config
+def vault(path: Path) -> None:
+    """Run the vault: keys, requests, consent, verdicts. Start it first; the other rooms connect to it."""
+    from vouchbox.vault import daemon
+
+    _log()
+    daemon.run(configuration.load(path))
+
+
+@click.command(epilog="Example: vouchbox vision --config /etc/vouchbox/vouchbox.toml")
+@_config
+def vision(path: Path) -> None:
+    """Run the vision room: camera, models, liveness tests. It opens no network socket, writes no file."""
+    from vouchbox.camera.opening import open_source
+    from vouchbox.vision import daemon
+
+    _log()
+    config = configuration.load(path)
+    if config.camera.source.startswith("simulated:"):
+        from vouchbox.simulator.subject.source import simulated
+
+        subject = simulated(config.camera.source.removeprefix("simulated:"), config.camera)
+        daemon.run(config, lambda: subject)
+    else:
+        daemon.run(config, lambda: open_source(config.camera))
+
+
+@click.command(epilog="Example: vouchbox uplink --config /etc/vouchbox/vouchbox.toml")
+@_config
+def uplink(path: Path) -> None:
+    """Run the uplink: signed and sealed bytes to the MQTT broker, requests back."""
+    from vouchbox.uplink import daemon
+
+    _log()
+    daemon.run(configuration.load(path))
+
+
+@click.command(epilog="Example: vouchbox kiosk --config /etc/vouchbox/vouchbox.toml")
+@_config
+@click.option(
+    "--answer",
+    type=click.Choice(["ask", "accept", "decline"]),
+    default="ask",
+    show_default=True,
+    help="Ask the person at this terminal, or answer for a simulated person.",
+)
+def kiosk(path: Path, answer: str) -> None:
+    """Show the notice, take the person's answer, show prompts and result, in a terminal."""
+    from vouchbox.kiosk import terminal
+
+    answers = {"ask": terminal.ask_person, "accept": terminal.accept, "decline": terminal.decline}
+    terminal.run(configuration.load(path), answers[answer])
