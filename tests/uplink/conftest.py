@@ -23,7 +23,7 @@ from vouchbox import config as configuration
 from vouchbox import ipc
 from vouchbox.config import Config, Uplink
 from vouchbox.errors import BrokerError
-from vouchbox.messages import LinkState, Message, UplinkToVault, decoder
+from vouchbox.messages import LinkState, Message, Published, UplinkToVault, decoder
 from vouchbox.simulator.broker import Broker, Mosquitto, find_mosquitto
 from vouchbox.simulator.certificates import Authority, Identity
 from vouchbox.uplink.daemon import run
@@ -165,6 +165,7 @@ class Vault:
         self._listener = ipc.Listener(folder / "uplink.sock")
         self.channel: ipc.Channel | None = None
         self.states: list[LinkState] = []
+        self.statuses: list[Published] = []
 
     def accept(self) -> None:
         alarm = threading.Timer(PATIENCE_S, self._listener.close)
@@ -178,11 +179,13 @@ class Vault:
         self.channel.send(message)
 
     def next(self) -> Message:
-        """The next message that is no LinkState; those are kept in `states`."""
+        """The next message about a request or a row; states and statuses are kept in their lists."""
         while True:
             message = self._receive()
             if isinstance(message, LinkState):
                 self.states.append(message)
+            elif isinstance(message, Published) and message.row == 0:
+                self.statuses.append(message)
             else:
                 return message
 
@@ -194,6 +197,14 @@ class Vault:
                 self.states.append(message)
                 if message.connected is connected and word in message.detail:
                     return message
+
+    def until_status(self, count: int) -> list[Published]:
+        """Wait until so many status documents were reported."""
+        while len(self.statuses) < count:
+            message = self._receive()
+            assert isinstance(message, Published)
+            self.statuses.append(message)
+        return self.statuses
 
     def _receive(self) -> Message:
         assert self.channel is not None

@@ -96,6 +96,17 @@ def test_birth_and_status_are_retained(box: Any, client: Callable[..., Any], pki
     assert late.next().retain
 
 
+def test_every_status_is_reported_to_the_vault_that_keeps_the_ledger(box: Any) -> None:
+    document = b'{"state":"online","audit":"ab"}'
+    box.vault.send(StatusDocument(document))
+    box.vault.until_status(2)
+    box.stop()
+    birth, status, offline = box.vault.until_status(3)
+    assert (birth.size, offline.size) == (len(b'{"state":"online"}'), len(b'{"state":"offline"}'))
+    assert (status.row, status.topic) == (0, f"{ROOT}/status")
+    assert status.sha256 == sha256(document).hexdigest()
+
+
 def test_a_stopped_box_is_offline_for_everyone_who_asks_later(
     box: Any, client: Callable[..., Any], pki: Any
 ) -> None:

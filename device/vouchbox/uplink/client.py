@@ -82,9 +82,8 @@ Event = Up | Down | Settled | Arrived
 class Link:
     """One connection to the broker of `config`. Call poll() whenever fileno() is ready, and once a second."""
 
-    def __init__(self, config: Config, topics: Topics, *, birth: bytes = BIRTH) -> None:
+    def __init__(self, config: Config, topics: Topics) -> None:
         self._topics = topics
-        self._birth = birth
         self._where = f"{config.uplink.host}:{config.uplink.port}"
         self._settings = config.uplink
         self._events: deque[Event] = deque()
@@ -154,21 +153,19 @@ class Link:
             about.MessageExpiryInterval = row.expiry_s
         return self._client.publish(row.topic, row.payload, qos=1, retain=row.retain, properties=about).mid
 
-    def status(self, document: bytes) -> None:
-        """Replace the retained status."""
+    def status(self, document: bytes) -> int:
+        """Replace the retained status; returns the packet id that Settled will name."""
         about = _properties(PacketTypes.PUBLISH)
         about.ContentType = "application/json"
-        self._client.publish(self._topics.status, document, qos=1, retain=True, properties=about)
+        topic = self._topics.status
+        return self._client.publish(topic, document, qos=1, retain=True, properties=about).mid
 
     def confirm(self, message: Arrived) -> None:
         """PUBACK a message that the vault now has."""
         self._client.ack(message.packet, message.qos)
 
     def close(self) -> None:
-        """Say offline and leave; the broker keeps the session but not the will."""
-        if self._client.socket() is None:
-            return
-        self.status(OFFLINE)
+        """Leave; the broker keeps the session and forgets the will."""
         self._client.disconnect(properties=_goodbye())
         try:
             while self.wants_write and self._client.loop_write() == mqtt.MQTT_ERR_SUCCESS:
@@ -229,7 +226,6 @@ class Link:
             )
             client.disconnect()
             return
-        self.status(self._birth)
         self._events.append(Up())
 
     def _disconnected(

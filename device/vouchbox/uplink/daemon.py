@@ -29,12 +29,14 @@ from vouchbox.messages import (
     decoder,
 )
 from vouchbox.uplink.backoff import Backoff
-from vouchbox.uplink.client import BIRTH, CONNECT_TIMEOUT_S, Arrived, Down, Event, Link, Settled, Up
+from vouchbox.uplink.client import BIRTH, CONNECT_TIMEOUT_S, OFFLINE, Arrived, Down, Event, Link, Settled, Up
 from vouchbox.uplink.session import Deliveries
 from vouchbox.uplink.topics import Topics
 
 TICK_S = 0.25
 """Longest sleep of the loop."""
+FAREWELL_S = 1.0
+"""Longest wait for the broker to take the last status."""
 STABLE_S = 10.0
 """A connection that held this long was a good one: the next wait starts from the beginning."""
 
@@ -105,13 +107,32 @@ class Carrier:
             self._deliveries.sent(row, self._link.publish(row))
 
     def close(self) -> None:
-        """Leave the broker in good order."""
-        if self._link is not None:
-            self._link.close()
-            self._link = None
+        """Say offline, report it where the vault still listens, and leave the broker in good order."""
+        link, self._link = self._link, None
+        if link is None:
+            return
+        try:
+            if self._up:
+                self._deliveries.status_sent(OFFLINE, link.status(OFFLINE))
+                self._linger(link)
+        except (RoomGone, MessageError) as problem:
+            log.debug("%s", problem)
+        finally:
+            link.close()
+
+    def _linger(self, link: Link) -> None:
+        deadline = time.monotonic() + FAREWELL_S
+        while self._deliveries.status_pending and (left := deadline - time.monotonic()) > 0:
+            descriptor = link.fileno()
+            if descriptor is None:
+                return
+            select.select([descriptor], [descriptor] if link.wants_write else [], [], left)
+            for event in link.poll():
+                if isinstance(event, Settled):
+                    self._settled(event)
 
     def _open(self) -> None:
-        link = Link(self._config, self._topics, birth=self._status)
+        link = Link(self._config, self._topics)
         try:
             link.open()
         except BrokerError as problem:
@@ -137,20 +158,16 @@ class Carrier:
                 self._channel.send(refusal)
         elif isinstance(message, StatusDocument):
             self._status = message.payload
-            if self._link is not None and self._up:
-                self._link.status(self._status)
+            self._say_status()
 
     def _from_broker(self, event: Event) -> None:
         if isinstance(event, Up):
             self._up = True
             log.info("connected to %s:%d", self._config.uplink.host, self._config.uplink.port)
+            self._say_status()
             self._tell(LinkState(connected=True, detail="connected"))
         elif isinstance(event, Settled):
-            statement = self._deliveries.settle(event.packet, event.reason_code)
-            if event.reason_code >= 0x80:
-                log.warning("the broker refused a message with reason 0x%02x", event.reason_code)
-            if statement is not None:
-                self._channel.send(statement)
+            self._settled(event)
         elif isinstance(event, Arrived):
             self._hand_over(event)
         else:
@@ -160,6 +177,17 @@ class Carrier:
                 self._backoff.reset()
             self._up = False
             self._failed(event.problem)
+
+    def _say_status(self) -> None:
+        if self._link is not None and self._up:
+            self._deliveries.status_sent(self._status, self._link.status(self._status))
+
+    def _settled(self, event: Settled) -> None:
+        statement = self._deliveries.settle(event.packet, event.reason_code)
+        if event.reason_code >= 0x80:
+            log.warning("the broker refused a message with reason 0x%02x", event.reason_code)
+        if statement is not None:
+            self._channel.send(statement)
 
     def _hand_over(self, message: Arrived) -> None:
         if message.topic == self._topics.request:

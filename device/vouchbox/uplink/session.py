@@ -14,6 +14,8 @@ from hashlib import sha256
 from vouchbox.messages import Outgoing, Published
 from vouchbox.uplink.topics import Topics
 
+STATUS_ROW = 0
+"""Stands for a status document, which is no row of the outbox, in Published."""
 WINDOW = 16
 """Rows in flight at once (MQTT 5 Receive Maximum is 20 at a default mosquitto)."""
 WAITING_LIMIT = 256
@@ -31,6 +33,7 @@ class Deliveries:
         self._topics = topics
         self._waiting: OrderedDict[int, Outgoing] = OrderedDict()
         self._in_flight: OrderedDict[int, Outgoing] = OrderedDict()
+        self._status: dict[int, bytes] = {}
 
     def offer(self, row: Outgoing) -> Published | None:
         """Take a row from the vault. Returns its refusal when this room itself will not send it.
@@ -57,17 +60,38 @@ class Deliveries:
         """`row` went out under MQTT packet id `packet`."""
         self._in_flight[packet] = row
 
+    def status_sent(self, document: bytes, packet: int) -> None:
+        """A status document went out under `packet`; it is reported, but never sent again from here."""
+        self._status[packet] = document
+
     def settle(self, packet: int, reason_code: int) -> Published | None:
-        """The broker's PUBACK for `packet`; None when the packet was no row (a status message)."""
+        """The broker's PUBACK for `packet`; None when nothing went out under that id."""
         row = self._in_flight.pop(packet, None)
-        return None if row is None else _statement(row, reason_code)
+        if row is not None:
+            return _statement(row, reason_code)
+        document = self._status.pop(packet, None)
+        if document is None:
+            return None
+        return Published(
+            row=STATUS_ROW,
+            reason_code=reason_code,
+            topic=self._topics.status,
+            size=len(document),
+            sha256=sha256(document).hexdigest(),
+        )
 
     def interrupted(self) -> None:
         """The connection is lost: what was in flight waits again, first and in its order."""
         again = OrderedDict((row.row, row) for row in self._in_flight.values())
         again.update(self._waiting)
         self._in_flight.clear()
+        self._status.clear()
         self._waiting = again
+
+    @property
+    def status_pending(self) -> bool:
+        """Whether the broker has yet to answer for a status document."""
+        return bool(self._status)
 
     @property
     def held(self) -> int:
