@@ -78,9 +78,9 @@ def lookup(sheet: Sheet, falls: Floats, size: tuple[int, int]) -> Floats:
     Solves falls(texel) = pixel on a coarse lattice with a constant Jacobian, then enlarges the result.
     """
     width, height = size
-    columns, rows = math.ceil(width / LATTICE_PX) + 2, math.ceil(height / LATTICE_PX) + 2
+    columns, rows = math.ceil(width / LATTICE_PX), math.ceil(height / LATTICE_PX)
     gx, gy = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
-    wanted = np.dstack([gx, gy]) * LATTICE_PX
+    wanted = np.dstack([gx, gy]) * LATTICE_PX + np.float32((LATTICE_PX - 1) / 2)
     r, c = falls.shape[0] // 2, falls.shape[1] // 2
     reach_y, reach_x = r // 2, c // 2
     along = (falls[r, c + reach_x] - falls[r, c - reach_x]) / (2.0 * reach_x)
@@ -91,17 +91,8 @@ def lookup(sheet: Sheet, falls: Floats, size: tuple[int, int]) -> Floats:
         error = wanted - sample(falls, at)
         at += cv2.transform(error, back)
     texels = at * LATTICE_PX + np.array(sheet.origin, np.float32)
-    enlarge = np.array([[1 / LATTICE_PX, 0, 0], [0, 1 / LATTICE_PX, 0]], np.float32)
-    return np.asarray(
-        cv2.warpAffine(
-            texels,
-            enlarge,
-            size,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        ),
-        np.float32,
-    )
+    large = cv2.resize(texels, (columns * LATTICE_PX, rows * LATTICE_PX), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large[:height, :width], np.float32)
 
 
 def sample(picture: NDArray[_Kind], at: Floats) -> NDArray[_Kind]:
