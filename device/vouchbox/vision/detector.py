@@ -8,6 +8,8 @@ MediaPipe's face_detection_short_range graph (Apache-2.0) for anchors and suppre
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -121,25 +123,37 @@ class Detector:
         if network.shape != (_SIDE, _SIDE, 3):
             raise ModelError("the detector model has another picture size", "install vouchbox again")
         self._network = network
-        self._canvas = scratch("detector", network.shape, np.uint8)
+        self._scratch = scratch
+        self._canvas: Image = scratch("detector", network.shape, np.uint8)
         self._anchors = anchors()
         self._logits = network.output_of_size(_ANCHORS)
         self._regressors = network.output_of_size(_ANCHORS * _VALUES)
         self._logit = float(np.log(threshold / (1.0 - threshold)))
         self._size = (0, 0)
 
-    def find(self, frame: Image, view: View) -> list[Detection]:
-        """Candidates inside `view`, in pixels of the frame, the best first."""
+    def find(self, frame: Image, places: Sequence[View]) -> list[Detection]:
+        """Candidates inside each of `places`, in pixels of the frame; for each place the best first."""
+        levels: list[Image] = [frame]
+        found: list[Detection] = []
+        for view in places:
+            found += self._find(levels, view)
+        return found
+
+    def _find(self, levels: list[Image], view: View) -> list[Detection]:
         scale = _SIDE / max(view.width, view.height)
         width, height = max(1, round(view.width * scale)), max(1, round(view.height * scale))
         left, top = (_SIDE - width) // 2, (_SIDE - height) // 2
         if (width, height) != self._size:
             self._canvas.fill(0)
             self._size = (width, height)
-        part = frame[view.top : view.top + view.height, view.left : view.left + view.width]
-        shrink = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
+        level = max(0, math.floor(math.log2(1.0 / scale))) if scale < 1.0 else 0
+        while len(levels) <= level:
+            levels.append(self._half(levels[-1], len(levels)))
+        step = 2**level
+        rows = slice(view.top // step, (view.top + view.height) // step)
+        columns = slice(view.left // step, (view.left + view.width) // step)
         inner = self._canvas[top : top + height, left : left + width]
-        cv2.resize(part, (width, height), dst=inner, interpolation=shrink)
+        cv2.resize(levels[level][rows, columns], (width, height), dst=inner, interpolation=cv2.INTER_LINEAR)
         self._network.run(self._canvas)
         logits = self._network.output(self._logits).reshape(-1)
         logits = self._decoded("logit", logits)
@@ -157,6 +171,14 @@ class Detector:
         eyes = (eyes / scale + origin).astype(np.float32)
         scores = (1.0 / (1.0 + np.exp(-logits[sure]))).astype(np.float32)
         return suppress(boxes, eyes, scores)
+
+    def _half(self, picture: Image, level: int) -> Image:
+        """The picture at half its size: halving by whole pixels is quick and does not alias."""
+        rows, columns = picture.shape[0] // 2, picture.shape[1] // 2
+        half: Image = self._scratch(f"detector-{level}", (rows, columns, 3), np.uint8)
+        whole = picture[: rows * 2, : columns * 2]
+        cv2.resize(whole, (columns, rows), dst=half, interpolation=cv2.INTER_AREA)
+        return half
 
     def _decoded(self, head: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         span = self._network.decode.get(f"{head}-span")

@@ -8,6 +8,7 @@ memory, where quality.py reads it too. Source: Y. Kartynnik et al., Real-time Fa
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -29,31 +30,36 @@ MARGIN = 1.5
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
 """Mesh points; right and left are the person's own."""
 
+OVAL = (
+    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
+    *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
+)
+"""The mesh's outer rim, once around, clockwise from the top of the forehead."""
+
+NOSE_TIP = 4
+
+_EXTENT = np.array((RIGHT_EYE_OUTER, LEFT_EYE_OUTER, NOSE_TIP, *OVAL), np.intp)
+"""Points whose rectangle is that of the whole mesh: in profile the nose stands out, nothing else does."""
+
 Region = NDArray[np.float32]
 """2 x 3: maps pixels of the crop to pixels of the frame (rotation, scale, shift)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """Points in pixels of the frame, presence 0..1, and the region they were found in."""
+    """Points in pixels of the frame, presence 0..1, the region they were found in, their rectangle."""
 
     points: Landmarks
     presence: float
     region: Region
-
-    @property
-    def box(self) -> Box:
-        """The smallest upright rectangle around the points."""
-        left, top = self.points[:, :2].min(axis=0)
-        right, bottom = self.points[:, :2].max(axis=0)
-        return Box(float(left), float(top), float(right), float(bottom))
+    box: Box
 
 
 def region_around(centre: NDArray[np.float32], side: float, eyes: NDArray[np.float32], pixels: int) -> Region:
     """The region of MARGIN x `side` around `centre` whose x axis runs from the person's right eye to the
     left one; `eyes` is 2 x 2. Eyes that fall on one point leave the region upright."""
     dx, dy = float(eyes[1, 0] - eyes[0, 0]), float(eyes[1, 1] - eyes[0, 1])
-    length = float(np.hypot(dx, dy))
+    length = math.hypot(dx, dy)
     if length < 1e-3:
         dx, dy, length = 1.0, 0.0, 1.0
     step = max(side, 1.0) * MARGIN / pixels / length
@@ -72,13 +78,21 @@ def region_of_detection(found: Detection, pixels: int) -> Region:
 
 def region_of_points(points: Landmarks, pixels: int) -> Region:
     """The region around the points of the frame before: their box along the face's own axes."""
-    eyes = points[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER], :2]
+    extent = points[_EXTENT, :2]
+    eyes = extent[:2]
     along = eyes[1] - eyes[0]
-    along = along / max(float(np.hypot(along[0], along[1])), 1e-3)
+    along = along / max(math.hypot(along[0], along[1]), 1e-3)
     axes = np.array([[along[0], -along[1]], [along[1], along[0]]], np.float32)
-    turned = points[:, :2] @ axes
+    turned = extent @ axes
     low, high = turned.min(axis=0), turned.max(axis=0)
     return region_around(axes @ ((low + high) / 2.0), float((high - low).max()), eyes, pixels)
+
+
+def box_of_points(points: Landmarks) -> Box:
+    """The upright rectangle around the points."""
+    extent = points[_EXTENT, :2]
+    (left, top), (right, bottom) = extent.min(axis=0).tolist(), extent.max(axis=0).tolist()
+    return Box(left, top, right, bottom)
 
 
 class LandmarkFinder:
@@ -107,8 +121,8 @@ class LandmarkFinder:
         points = np.empty((POINTS, 3), np.float32)
         np.matmul(local[:, :2], region[:, :2].T, out=points[:, :2])
         points[:, :2] += region[:, 2]
-        np.multiply(local[:, 2], float(np.hypot(region[0, 0], region[1, 0])), out=points[:, 2])
-        return Mesh(points, presence, region)
+        np.multiply(local[:, 2], math.hypot(region[0, 0], region[1, 0]), out=points[:, 2])
+        return Mesh(points, presence, region, box_of_points(points))
 
     def presence(self, frame: Image, region: Region) -> float:
         """How sure the network is that `region` shows a face, 0..1; leaves `crop` as it is."""
@@ -125,4 +139,4 @@ class LandmarkFinder:
         )
         self._network.run(crop)
         logit = float(self._network.output(self._presence).reshape(-1)[0])
-        return float(1.0 / (1.0 + np.exp(-np.clip(logit, -60.0, 60.0))))
+        return 1.0 / (1.0 + math.exp(-min(max(logit, -60.0), 60.0)))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+
 from vouchbox.messages import ModelIdentity
 from vouchbox.vision import manifest
 from vouchbox.vision.detector import Detector
@@ -29,6 +31,8 @@ class Models:
     @classmethod
     def load(cls, folder: Path | None = None, runtime: RuntimeName = "auto", threads: int = 1) -> Models:
         """Load from `folder` (None: the models that ship); raises ModelError or RuntimeMissing."""
+        # OpenCV's worker threads cost more than they bring for pictures this small.
+        cv2.setNumThreads(threads)
         chosen = choose(runtime)
         known = manifest.load(folder)
         detector, landmarks, embedding = (

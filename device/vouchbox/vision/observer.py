@@ -27,7 +27,7 @@ from vouchbox.vision.stages import StageClock
 from vouchbox.vision.tracking import Tracker
 
 _COLUMNS, _ROWS = health.GRID
-_ROWS_PER_CELL = 4
+_ROWS_PER_CELL = 2
 """Rows of the frame that a row of the coarse picture averages: more cost time and tell nothing more."""
 
 

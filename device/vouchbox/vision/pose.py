@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,15 +67,22 @@ def _mean_face() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
 RIGID_POINTS, MEAN_FACE = _mean_face()
 """Mesh points that move only with the head (48), and where they lie in a frontal mean face (48 x 3)."""
 
+_LEAST_EXTENT = 1e-6
+"""Points that lie on a line, or all in one place, have no pose."""
+
+_MEAN_FACE_ROWS = np.ascontiguousarray(MEAN_FACE.T, np.float32)
+
 
 def rotation(points: Landmarks) -> NDArray[np.float64]:
     """The 3 x 3 rotation from the frontal mean face to `points` (468 x 3; x right, y down, z away)."""
-    seen = points[RIGID_POINTS].astype(np.float64)
-    seen -= seen.mean(axis=0)
-    left, _, right = np.linalg.svd(MEAN_FACE.T @ seen)
-    if np.linalg.det(left @ right) < 0.0:
-        left[:, 2] = -left[:, 2]
-    return np.asarray((left @ right).T, np.float64)
+    # The mean face is centred, so the other side need not be.
+    strength, left, right = cv2.SVDecomp((_MEAN_FACE_ROWS @ points[RIGID_POINTS]).astype(np.float64))
+    if strength[1, 0] <= _LEAST_EXTENT:
+        return np.eye(3)
+    turn = left @ right
+    if cv2.determinant(turn) < 0.0:
+        turn = left @ np.diag((1.0, 1.0, -1.0)) @ right
+    return np.asarray(turn.T, np.float64)
 
 
 def head_pose(points: Landmarks) -> Pose:
@@ -82,12 +90,12 @@ def head_pose(points: Landmarks) -> Pose:
 
     Never raises: points without extent give a pose of zeros.
     """
-    turn = rotation(points)
-    forward = -turn[:, 2]
-    yaw = math.atan2(forward[0], -forward[2])
-    pitch = math.atan2(-forward[1], math.hypot(forward[0], forward[2]))
-    # With yaw and pitch undone, what is left turns about the axis of view.
-    level = np.array([math.cos(yaw), 0.0, math.sin(yaw)])
-    upright = np.cross(turn[:, 2], level)
-    roll = math.atan2(float(turn[:, 0] @ upright), float(turn[:, 0] @ level))
-    return Pose(*(math.degrees(angle) for angle in (yaw, pitch, roll)))
+    (x0, _, z0), (x1, _, z1), (x2, _, z2) = rotation(points).tolist()
+    yaw = math.atan2(-z0, z2)
+    pitch = math.atan2(z1, math.hypot(z0, z2))
+    # With yaw and pitch undone, what is left turns about the axis of view: compare the turned x axis with
+    # the level direction (cos yaw, 0, sin yaw), and with what stands upright on it.
+    level_x, level_z = math.cos(yaw), math.sin(yaw)
+    along = x0 * level_x + x2 * level_z
+    upright = x0 * z1 * level_z + x1 * (z2 * level_x - z0 * level_z) - x2 * z1 * level_x
+    return Pose(*(math.degrees(angle) for angle in (yaw, pitch, math.atan2(upright, along))))

@@ -12,6 +12,7 @@ import numpy as np
 
 from vouchbox.messages import OUTLINE_POINTS, Phase, Progress, Prompt
 from vouchbox.reasons import Reason
+from vouchbox.vision.landmarks import NOSE_TIP, OVAL
 from vouchbox.vision.observation import Face
 
 INTERVAL_S = 0.25
@@ -20,13 +21,7 @@ INTERVAL_S = 0.25
 MESSAGES_LIMIT = 200
 """Messages of one session, at most: with 450 bytes each 70 % of VISION_SESSION_BUDGET."""
 
-# The mesh's oval, once around, clockwise from the top of the forehead.
-_OVAL = (
-    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
-    *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
-)
-_NOSE_TIP = 4
-_POINTS = np.array((*_OVAL, _NOSE_TIP), np.intp)
+_POINTS = np.array((*OVAL, NOSE_TIP), np.intp)
 if len(_POINTS) > OUTLINE_POINTS:
     raise AssertionError("the outline has more points than a Progress may carry")
 

@@ -111,11 +111,17 @@ class Network:
         low, high = PIXEL_RANGES[role]
         self._table = lookup_table(low, high, np.dtype(inputs[0]["dtype"]), float(scale), int(zero))
         self._batch = np.zeros((1, *self.shape), self._table.dtype)
+        # The commonest table only moves 0..255 to -128..127, which is one bit and needs no look-up.
+        shifted = np.arange(-128, 128).astype(np.int8)
+        self._shift = self._table.dtype == np.int8 and bool((self._table == shifted).all())
         self._outputs = [(int(o["index"]), *_affine(o)) for o in outputs]
 
     def run(self, picture: NDArray[np.uint8]) -> None:
         """Look at one picture, height x width x 3 of the network's own size."""
-        cv2.LUT(picture, self._table, dst=self._batch[0])
+        if self._shift:
+            np.bitwise_xor(picture, np.uint8(0x80), out=self._batch[0].view(np.uint8))
+        else:
+            cv2.LUT(picture, self._table, dst=self._batch[0])
         self._interpreter.set_tensor(self._input, self._batch)
         began = time.perf_counter_ns()
         self._interpreter.invoke()

@@ -84,10 +84,10 @@ class Tracker:
         return mesh if _believable(mesh, frame) else None
 
     def _search(self, frame: Image) -> Mesh | None:
-        found = self._detector.find(frame, self._whole)
+        found = self._detector.find(frame, [self._whole])
         if not found:
-            for _ in range(min(SEARCH_VIEWS - 1, len(self._parts))):
-                found += self._detector.find(frame, self._next_part())
+            parts = min(SEARCH_VIEWS - 1, len(self._parts))
+            found = self._detector.find(frame, [self._next_part() for _ in range(parts)])
         candidates = distinct(found)
         for candidate in candidates[:SUSPECTS]:
             mesh = self._finder.fit(frame, region_of_detection(candidate, self._finder.pixels))
@@ -99,10 +99,11 @@ class Tracker:
         return None
 
     def _census(self, frame: Image, known: Mesh) -> None:
-        found = self._detector.find(frame, self._whole)
+        places = [self._whole]
         if self._wide:
-            found += self._detector.find(frame, self._wide[self._turn % len(self._wide)])
+            places.append(self._wide[self._turn % len(self._wide)])
             self._turn += 1
+        found = self._detector.find(frame, places)
         self._count(frame, distinct(found), Detection(known.box, known.points[:2, :2], 1.0))
         self._since_census = 0
 
