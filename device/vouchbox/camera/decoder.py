@@ -1,8 +1,9 @@
 """Opens a video file for decoding, and nothing else: the guard between an unknown file and ffmpeg.
 
-Only a regular local file is opened, by descriptor, and ffmpeg may use no protocol but `file` and none but
-the named container formats and decoders: a playlist or a concat script under the name of a video opens
-nothing else. Limits of size and length are checked before a frame is delivered. Nothing is written.
+Only a regular local file is opened, by descriptor, and only when its first bytes are those of a known
+container: a playlist or a concat script under the name of a video never reaches ffmpeg, which would follow
+it to other files and hosts. Where OpenCV passes them on (4.12 and later; 4.11 ignores them), ffmpeg is also
+told to use no other protocol, demuxer or decoder. Sizes and lengths have limits. Nothing is written.
 """
 
 from __future__ import annotations
@@ -30,6 +31,15 @@ CLIP_SIDE_MINIMUM = 16
 
 CONTAINERS = ("mov", "matroska", "gif", "mpeg", "avi")
 """ffmpeg's names of the demuxers that may run; `mov` covers mp4, `matroska` covers webm, `mpeg` is mpg."""
+
+_SIGNATURES = (
+    (4, (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),  # mp4, mov (ISO/IEC 14496-12)
+    (0, (b"\x1a\x45\xdf\xa3",)),  # mkv, webm (EBML, RFC 8794)
+    (0, (b"GIF87a", b"GIF89a")),
+    (0, (b"\x00\x00\x01\xba",)),  # mpg (program stream, ISO/IEC 13818-1)
+    (8, (b"AVI ",)),
+)
+_SIGNATURE_BYTES = 16
 
 CODECS = (
     "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,libaom-av1,mpeg4,mpeg1video,mpeg2video,mjpeg,gif,h263"
@@ -62,6 +72,8 @@ def open_file(path: Path) -> int:
         refusal = broken("is empty", "record it again")
     elif state.st_size > CLIP_BYTES_LIMIT:
         refusal = broken(f"is larger than {CLIP_BYTES_LIMIT >> 20} MiB", "cut it to a few seconds")
+    elif not _known(os.pread(descriptor, _SIGNATURE_BYTES, 0)):
+        refusal = no_video()
     if refusal is not None:
         os.close(descriptor)
         raise refusal
@@ -83,7 +95,7 @@ def open_decoder(descriptor: int) -> cv2.VideoCapture:
     )
     try:
         if not reader.isOpened():
-            raise broken("is no video that can be played", "use mp4, mov, mkv, webm, gif or mpg")
+            raise no_video()
         reader.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         check_size(reader.get(cv2.CAP_PROP_FRAME_WIDTH), reader.get(cv2.CAP_PROP_FRAME_HEIGHT))
         check_length(reader.get(cv2.CAP_PROP_FRAME_COUNT) / rate_of(reader))
@@ -115,6 +127,15 @@ def check_length(seconds: float) -> None:
 def broken(what: str, fix: str) -> ClipError:
     """The error for a clip; it names no file, for file names often name a person."""
     return ClipError(f"the clip {what}", fix)
+
+
+def no_video() -> ClipError:
+    """The error for a file that is not, or not quite, a video."""
+    return broken("is no video that can be played", "use mp4, mov, mkv, webm, gif, mpg or avi")
+
+
+def _known(head: bytes) -> bool:
+    return any(head.startswith(words, place) for place, words in _SIGNATURES)
 
 
 def restrain_ffmpeg() -> None:
