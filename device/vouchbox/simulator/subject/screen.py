@@ -60,13 +60,14 @@ class Recording(Protocol):
 
 
 class Replay:
-    """Draws the screen in a room. `script` says when the recorded person did what, in seconds; `closeness`
-    enlarges the screen in the picture."""
+    """Draws the screen in a room. `film` is height and width of the recording; `script` says when the
+    recorded person did what, in seconds; `closeness` enlarges the screen in the picture."""
 
     def __init__(
         self,
         device: Device,
         recording: Recording,
+        film: tuple[int, int],
         sensor: Sensor,
         script: tuple[tuple[float, Prompt | None], ...],
         motion: Motion,
@@ -77,7 +78,11 @@ class Replay:
         self._device, self._recording, self._sensor, self._motion = device, recording, sensor, motion
         self._script, self._room, self._eyes_px = list(script), room, eyes_px
         height, width = room.shape[:2]
-        self._film = np.zeros_like(room)
+        self._film = np.zeros((*film, 3), np.uint8)
+        levels = (
+            np.arange(256)[:, None, None] * (1.0 - BLACK_LEVEL / 255.0) * np.array(BACKLIGHT) + BLACK_LEVEL
+        )
+        self._glow = np.clip(levels, 0, 255).astype(np.uint8).reshape(1, 256, 3)
         tall = round(device.share * height * closeness)
         wide = round(tall * device.shows * width / height)
         self._texture = _casing(device, wide, tall)
@@ -112,9 +117,10 @@ class Replay:
         left, top, wide, tall = self._window
         visible = round(self._film.shape[1] * self._device.shows)
         first = (self._film.shape[1] - visible) // 2
-        shown = cv2.resize(self._film[:, first : first + visible], (wide, tall), interpolation=cv2.INTER_AREA)
-        glow = shown * np.array(BACKLIGHT, np.float32) * np.float32(1.0 - BLACK_LEVEL / 255.0) + BLACK_LEVEL
-        self._texture[top : top + tall, left : left + wide, :3] = np.minimum(glow, 255.0).astype(np.uint8)
+        shown = cv2.resize(
+            self._film[:, first : first + visible], (wide, tall), interpolation=cv2.INTER_LINEAR
+        )
+        self._texture[top : top + tall, left : left + wide, :3] = cv2.LUT(shown, self._glow)
 
     def _fringes(self, texels: Floats) -> Floats:
         """Beats between the screen's pixel grid and the sensor's, for red, green and blue stripes.

@@ -33,6 +33,9 @@ EYES_SHARE = 0.175
 PRINT_SHARE = 0.86
 """A print is held so that its face is a little smaller than a real one."""
 
+FILM_SHARE = 0.8
+"""Resolution of a replayed recording over the camera's own: it was compressed on the way."""
+
 SCRIPT_ROUNDS = 8
 """Rounds of five prompts in a recording: two minutes."""
 
@@ -99,10 +102,12 @@ def replay(spec: SubjectSpec, size: tuple[int, int]) -> Replay:
     """A recording of the live subject, made in another room, on a phone or a monitor."""
     phone = spec.attack is Attack.REPLAY_PHONE
     recorded = SubjectSpec(spec.portrait, seed=(spec.seed + 555) % SEED_LIMIT)
+    film = (round(FILM_SHARE * size[0]), round(FILM_SHARE * size[1]))
     return Replay(
         PHONE if phone else MONITOR,
-        people(recorded, size),
-        Sensor(size, recorded.light, recorded.noise, recorded.seed),
+        people(recorded, film),
+        (film[1], film[0]),
+        Sensor(film, recorded.light, recorded.noise, recorded.seed),
         _script(spec.seed),
         Motion(HELD if phone else ON_A_TABLE, spec.seed, Follow.NO),
         room(size, spec.seed),
