@@ -12,7 +12,8 @@ import importlib
 import importlib.metadata
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -88,8 +89,9 @@ class Network:
         entry = manifest.entry(role)
         data = manifest.read(role)
         try:
-            self._interpreter = runtime.interpreter(model_content=data, num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with _silence():
+                self._interpreter = runtime.interpreter(model_content=data, num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, SystemError) as problem:
             raise ModelError(
                 f"{runtime.label} can't load the {role} model ({type(problem).__name__})",
@@ -158,6 +160,24 @@ class Network:
     def wiped(self) -> bool:
         """True when the input holds no picture (read back from the interpreter)."""
         return not self._batch.any() and not self._interpreter.get_tensor(self._input).any()
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep a runtime's own chatter (a line for each delegate) off the person's terminal while it loads."""
+    try:
+        kept = os.dup(2)
+    except OSError:
+        yield
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def _affine(detail: dict[str, Any]) -> tuple[np.float32, np.float32]:
