@@ -1,0 +1,96 @@
+"""One child process a room: started by the same command that systemd starts, its log kept for errors.
+
+Never runs a room inside this process: the walls between rooms are process borders here too.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from vouchbox.errors import RoomGone
+
+STOP_S = 10.0
+"""A room that has not ended this long after SIGTERM is killed."""
+
+_KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "VOUCHBOX_RUNTIME", "VOUCHBOX_MOSQUITTO")
+"""What a room inherits of the environment."""
+
+
+class Room:
+    """A running `vouchbox` subcommand; `log` is the file with what it wrote."""
+
+    def __init__(
+        self, name: str, arguments: list[str], folder: Path, *, prefix: tuple[str, ...] = ()
+    ) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*prefix, sys.executable, "-m", "vouchbox", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment | {"PYTHONUNBUFFERED": "1"},
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def require(self) -> None:
+        """Raises RoomGone, with the room's last words, when it has ended."""
+        if self.alive():
+            return
+        words = self.log.read_text(errors="replace").strip().splitlines()
+        last = words[-1] if words else f"exit code {self._process.returncode}"
+        raise RoomGone(f"the {self.name} ended ({last})", f"look into {self.log}")
+
+    def wait_for(self, path: Path, timeout_s: float = 30.0) -> None:
+        """Return once `path` exists; raises RoomGone when the room ends or takes too long."""
+        self.wait_until(path.exists, f"made {path.name}", timeout_s)
+
+    def wait_until(self, ready: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+        """Return once `ready()` is true; raises RoomGone when the room ends or takes too long."""
+        deadline = time.monotonic() + timeout_s
+        while not ready():
+            self.require()
+            if time.monotonic() > deadline:
+                raise RoomGone(f"the {self.name} has not {what} in time", f"look into {self.log}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL; safe to call twice."""
+        if self.alive():
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """kill -9, as a power cut would."""
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

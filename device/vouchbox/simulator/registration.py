@@ -1,0 +1,52 @@
+"""The simulated relying party's registration: a complete notice, as a real one must be.
+
+Pure text. It is also the example to copy for a first relying party.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+PARTY = "pickup-counter"
+PURPOSE = "pickup"
+
+NOTICE: Mapping[str, str | list[str]] = {
+    "controller": "Example Pickup Ltd, 1 Market Street, Springfield",
+    "contact": "privacy@pickup.example",
+    "purpose": "to hand a parcel to the person who ordered it",
+    "measured": "whether a live person is here; for enrol and match also 128 numbers made from the face",
+    "leaves-the-box": "a signed verdict, and for enrol a template sealed to the recipient; no picture",
+    "recipients": ["Example Pickup Ltd (verdict and template)"],
+    "storage-location": "Example Pickup Ltd, data centre in Frankfurt, Germany",
+    "retention": "verdict 30 days, template until the parcel is collected, at most 30 days",
+    "jurisdiction": "European Union (GDPR, articles 6 and 9)",
+    "withdrawal": "show the receipt at any counter, or write to privacy@pickup.example",
+    "alternative": "show an ID to the staff; it takes as long and costs nothing",
+    "language": "en",
+    "other-uses": "none",
+    "policy": "https://pickup.example/privacy",
+}
+
+
+def registration(
+    party: str, *, verification_key: Mapping[str, str], seal_key: str, minimum_level: str = "passive"
+) -> str:
+    """The TOML file that registers `party` at a box; `seal_key` is base64url of its HPKE public key."""
+    lines = [
+        f"id = {json.dumps(party)}",
+        'name = "Example Pickup"',
+        f"purposes = [{json.dumps(PURPOSE)}]",
+        'actions = ["check", "enroll", "match"]',
+        f"minimum-level = {json.dumps(minimum_level)}",
+        "retention-days = 30",
+        "requests-per-hour = 3600",
+        f"seal-key = {json.dumps(seal_key)}",
+        "",
+        "[[keys]]",
+        *(f"{member} = {json.dumps(value)}" for member, value in verification_key.items()),
+        "",
+        "[notice]",
+        *(f"{field} = {json.dumps(value)}" for field, value in NOTICE.items()),
+    ]
+    return "\n".join(lines) + "\n"
