@@ -53,22 +53,23 @@ Row = tuple[Value, ...]
 
 
 class Store:
-    """The open database. `page_limit` caps its size in pages of 4096 bytes (0: no cap)."""
+    """The open database."""
 
-    def __init__(self, directory: Path, *, page_limit: int = 0) -> None:
-        """Open or create it in `directory`; raises OutboxError when that fails."""
+    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+        """Open it in `directory`, and create it unless `read_only`; raises OutboxError when that fails."""
         path = directory / FILE
         try:
+            if read_only:
+                self._connection = _reader(path)
+                return
             directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             path.touch(mode=0o600)
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
         except (OSError, sqlite3.Error):
-            raise OutboxError(f"can't open {path}", "make that folder writable for the vault") from None
+            raise OutboxError(f"can't open {path}", "look at that folder and its owner") from None
         try:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
                 self._connection.execute(f"PRAGMA {pragma}")
-            if page_limit:
-                self._connection.execute(f"PRAGMA max_page_count={int(page_limit)}")
             self._prepare(path)
         except sqlite3.Error:
             self._connection.close()
@@ -126,3 +127,10 @@ class Store:
     def close(self) -> None:
         """Close; the log is folded into the file."""
         self._connection.close()
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    # A database that nobody has open may have no write-ahead log, and a reader can't make one.
+    quiet = not path.with_name(f"{path.name}-wal").exists()
+    address = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if quiet else ''}"
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=5.0)

@@ -1,0 +1,334 @@
+"""A relying party, a box and its rooms, played by the tests."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from joserfc import jwk, jws
+
+from vouchbox import config, ipc
+from vouchbox.errors import RoomGone
+from vouchbox.messages import (
+    Examination,
+    Level,
+    LinkState,
+    Message,
+    ModelIdentity,
+    Notice,
+    Outcome,
+    Prompt,
+    PromptRecord,
+    QualityComponent,
+    RequestArrived,
+    Source,
+    SourceKind,
+    TestName,
+    TestResult,
+    TestStatus,
+    VaultToKiosk,
+    VaultToUplink,
+    VaultToVision,
+    VisionReady,
+    decoder,
+)
+from vouchbox.vault import formats, keys, provision, registry, sealing
+from vouchbox.vault.daemon import Vault
+
+AUDIENCE = "vouchbox:shop/door"
+EMBEDDING_MODEL = "ab" * 32
+NOW = 1_800_000_000
+
+
+@dataclass
+class TestClock:
+    """A clock that moves only when told."""
+
+    __test__ = False
+    now: float = NOW
+    steadily: float = 1000.0
+    boot_id: str = "boot-1"
+    set: bool = True
+
+    def wall(self) -> float:
+        return self.now
+
+    def steady(self) -> float:
+        return self.steadily
+
+    def uptime(self) -> int:
+        return 4711
+
+    def boot(self) -> str:
+        return self.boot_id
+
+    def synchronised(self) -> bool:
+        return self.set
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+        self.steadily += seconds
+
+
+def make_key(alg: str) -> jwk.OKPKey | jwk.ECKey:
+    return jwk.OKPKey.generate_key("Ed25519") if alg == "Ed25519" else jwk.ECKey.generate_key("P-256")
+
+
+@dataclass
+class Party:
+    """A relying party: its keys, its registration, and everything it can sign."""
+
+    id: str = "pickup"
+    alg: str = "Ed25519"
+    kid: str = "k1"
+    key: jwk.OKPKey | jwk.ECKey = field(default_factory=lambda: make_key("Ed25519"))
+    seal_seed: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    extra: str = ""
+
+    def toml(self, **notice: Any) -> str:
+        public = self.key.as_dict(private=False)
+        said: dict[str, Any] = {
+            name.replace("_", "-"): ["The shop"] if name == "recipients" else f"text of {name}"
+            for name in Notice.__struct_fields__
+        }
+        said |= notice
+        y = f'y = "{public["y"]}"' if "y" in public else ""
+        lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in said.items())
+        return f"""
+id = "{self.id}"
+name = "Shop {self.id}"
+purposes = ["pickup", "age-check"]
+actions = ["check", "enroll", "match"]
+minimum-level = "passive"
+retention-days = 30
+seal-key = "{formats.to_base64url(sealing.key_pair(self.seal_seed)[1])}"
+{self.extra}
+[[keys]]
+kty = "{public["kty"]}"
+crv = "{public["crv"]}"
+x = "{public["x"]}"
+{y}
+alg = "{self.alg}"
+kid = "{self.kid}"
+[notice]
+{lines}
+"""
+
+    def parsed(self) -> registry.Party:
+        return registry.parse(self.toml().encode(), "test")
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        said = {
+            "iss": self.id,
+            "aud": AUDIENCE,
+            "iat": NOW,
+            "exp": NOW + 300,
+            "jti": secrets.token_urlsafe(16),
+            "nonce": secrets.token_urlsafe(16),
+            "purpose": "pickup",
+            "action": "check",
+            "level": "active",
+        }
+        said |= changes
+        return {name: value for name, value in said.items() if value is not None}
+
+    def sign(self, claims: dict[str, Any], typ: str = formats.REQUEST_TYPE, **header: Any) -> bytes:
+        head = {"alg": self.alg, "typ": typ, "kid": self.kid, **header}
+        return jws.serialize_compact(head, json.dumps(claims), self.key, algorithms=[self.alg]).encode()
+
+    def request(self, **changes: Any) -> bytes:
+        return self.sign(self.claims(**changes))
+
+    def ack(self, *digests: str) -> bytes:
+        claims = {"iss": self.id, "aud": AUDIENCE, "iat": NOW, "delivered": list(digests)}
+        return self.sign(claims, formats.ACK_TYPE)
+
+    def unseal(self, payload: bytes) -> bytes:
+        said = msgspec.msgpack.decode(payload)
+        context = formats.template_context(said["box"], said["party"], said["jti"], said["purpose"])
+        return sealing.unseal(said["sealed"], sealing.key_pair(self.seal_seed)[0], context)
+
+    def reference(self, plain: bytes, public: dict[str, Any], claims: dict[str, Any]) -> str:
+        box = sealing.public_key(formats.from_base64url(public["seal"]["public"]))
+        context = formats.reference_context(public["ueid"], self.id, claims["jti"], claims["nonce"])
+        return formats.to_base64url(sealing.seal(plain, box, context))
+
+
+def face(seed: int, noise: float = 0.0) -> bytes:
+    """An embedding of unit length; equal seeds are the same person."""
+    vector = np.random.default_rng(seed).normal(size=128)
+    vector /= np.linalg.norm(vector)
+    vector += noise * np.random.default_rng(seed + 99).normal(size=128) / 128**0.5
+    return (vector / np.linalg.norm(vector)).astype("<f4").tobytes()
+
+
+def examined(
+    session: str,
+    prompts: tuple[Prompt, ...] = (),
+    *,
+    level: Level = Level.ACTIVE,
+    outcome: Outcome = Outcome.LIVE,
+    embedding: bytes = b"",
+    kind: SourceKind = SourceKind.SENSOR,
+    **changes: Any,
+) -> Examination:
+    """What an honest vision room says of a live person, changed as told."""
+    statuses = dict.fromkeys(TestName, TestStatus.SUCCESS)
+    if level is Level.PASSIVE:
+        statuses[TestName.CHALLENGE] = TestStatus.NOT_RUN
+    said: dict[str, Any] = {
+        "session": session,
+        "level": level,
+        "outcome": outcome,
+        "reasons": (),
+        "tests": tuple(TestResult(name, status) for name, status in statuses.items()),
+        "quality": (QualityComponent("Sharpness", 80, True),),
+        "source": Source(kind, "camera", 640, 480, 15.0),
+        "frames": 75,
+        "dropped": 0,
+        "duration_s": 5.0,
+        "prompts": tuple(PromptRecord(p, float(i), i + 0.5) for i, p in enumerate(prompts)),
+        "runtime": "litert 2",
+        "models": (ModelIdentity("embedding", EMBEDDING_MODEL),),
+        "timings": (),
+        "wiped": True,
+        "embedding": embedding,
+    }
+    return Examination(**(said | changes))
+
+
+@pytest.fixture
+def party() -> Party:
+    return Party()
+
+
+@pytest.fixture
+def parties() -> Callable[..., Party]:
+    return Party
+
+
+@pytest.fixture
+def exam() -> Callable[..., Examination]:
+    return examined
+
+
+@pytest.fixture
+def embedding() -> Callable[..., bytes]:
+    return face
+
+
+@pytest.fixture
+def clock() -> TestClock:
+    return TestClock()
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> keys.KeyRing:
+    provision.create_identity(tmp_path / "keys", audience=AUDIENCE)
+    return keys.load(tmp_path / "keys")
+
+
+class World:
+    """A running vault, stepped by the test, and the three rooms at its doors."""
+
+    def __init__(self, folder: Path, clock: TestClock, *parties: Party) -> None:
+        self.clock = clock
+        keys_folder, party_folder, models = folder / "keys", folder / "parties", folder / "models"
+        self.public = provision.create_identity(keys_folder, audience=AUDIENCE)
+        party_folder.mkdir()
+        models.mkdir()
+        for party in parties:
+            (party_folder / f"{party.id}.toml").write_text(party.toml())
+        (models / "manifest.toml").write_text(
+            f'[[model]]\nrole = "embedding"\nsha256 = "{EMBEDDING_MODEL}"\nthresholds = {{ "1e-4" = 0.6 }}\n'
+        )
+        self.config = config.Config(
+            box=config.Box("shop", "door", run=folder / "run", state=folder / "state"),
+            vision=config.Vision(models=models),
+            vault=config.Vault(keys=keys_folder, parties=party_folder),
+        )
+        self.vault = Vault(self.config, clock)
+        self.rooms: dict[str, ipc.Channel] = {}
+        self.heard: dict[str, list[Message]] = {"vision": [], "uplink": [], "kiosk": []}
+
+    def join(self, *rooms: str, kind: SourceKind = SourceKind.SENSOR) -> None:
+        hears = {"vision": VaultToVision, "uplink": VaultToUplink, "kiosk": VaultToKiosk}
+        for room in rooms:
+            channel = ipc.connect(self.config.socket(room), decoder(hears[room]), peer="vault")  # type: ignore[arg-type]
+            self.rooms[room] = channel
+            if room == "vision":
+                models = (ModelIdentity("embedding", EMBEDDING_MODEL),)
+                channel.send(VisionReady("0.1.0", "litert 2", models, kind, True))
+        self.settle(lambda: all(room in self.vault._doors._channels for room in rooms))
+
+    def settle(self, until: Callable[[], bool] | None = None) -> None:
+        """Step until nothing happens any more (or `until` holds), and collect what the rooms heard."""
+        quiet, patience = 0, time.monotonic() + 20.0
+        while quiet < 2 or (until is not None and not until()):
+            assert time.monotonic() < patience, "the vault never got there"
+            before = sum(map(len, self.heard.values()))
+            self.vault.step(0.01)
+            for room, channel in list(self.rooms.items()):
+                try:
+                    while (message := channel.receive(0.001)) is not None:
+                        self.heard[room].append(message)
+                except RoomGone:
+                    self.rooms.pop(room).close()
+            quiet = quiet + 1 if before == sum(map(len, self.heard.values())) else 0
+
+    def say(self, room: str, message: Message) -> None:
+        self.rooms[room].send(message)
+        self.settle()
+
+    def ask(self, payload: bytes, **properties: Any) -> None:
+        self.say("uplink", RequestArrived(payload, **properties))
+
+    def of(self, room: str, kind: type[Message]) -> list[Any]:
+        """Everything of that kind which the room heard, oldest first."""
+        return [message for message in self.heard[room] if isinstance(message, kind)]
+
+    def leave(self, room: str) -> None:
+        self.rooms.pop(room).close()
+        self.settle(lambda: room not in self.vault._doors._channels)
+
+    def restart(self) -> None:
+        """As after kill -9: what was in memory is gone, what was committed is there."""
+        self.close()
+        self.heard = {"vision": [], "uplink": [], "kiosk": []}
+        self.vault = Vault(self.config, self.clock)
+
+    def close(self) -> None:
+        for channel in self.rooms.values():
+            channel.close()
+        self.rooms.clear()
+        self.vault.close()
+
+
+@pytest.fixture
+def make_world(tmp_path: Path, clock: TestClock) -> Iterator[Callable[..., World]]:
+    worlds: list[World] = []
+
+    def make(*parties: Party) -> World:
+        worlds.append(World(tmp_path, clock, *parties))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.close()
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World], party: Party) -> World:
+    """A vault with one party and all rooms at its doors, the broker reached."""
+    made = make_world(party)
+    made.join("vision", "kiosk", "uplink")
+    made.say("uplink", LinkState(connected=True))
+    return made

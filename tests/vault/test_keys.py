@@ -1,0 +1,187 @@
+"""The key store and the registry: what refuses to load, and what never shows."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from joserfc import jwk
+
+from vouchbox.errors import ConfigError, KeyStoreError
+from vouchbox.messages import Notice
+from vouchbox.vault import keys, matching, provision, registry
+from vouchbox.vault.formats import from_base64url, to_base64url
+
+AUDIENCE = "vouchbox:shop/door"
+
+
+@pytest.mark.parametrize("alg", ["Ed25519", "ES256"])
+def test_a_new_identity_signs_and_shows_only_its_public_half(tmp_path: Path, alg: Any) -> None:
+    document = provision.create_identity(tmp_path, audience=AUDIENCE, alg=alg)
+    ring = keys.load(tmp_path)
+    assert ring.signer.alg == alg
+    ueid = from_base64url(ring.identity.ueid)
+    assert (ueid[0], len(ueid)) == (1, 17)
+    public = (tmp_path / provision.PUBLIC_FILE).read_text()
+    assert json.loads(public) == document
+    secrets = [json.loads((tmp_path / keys.SIGNING_FILE).read_text())["d"]]
+    secrets += [(tmp_path / name).read_text() for name in (keys.SEAL_FILE, keys.TEMPLATE_FILE)]
+    for secret in secrets:
+        assert secret not in public
+        assert secret not in repr(ring)
+    for name in (keys.SIGNING_FILE, keys.SEAL_FILE, keys.TEMPLATE_FILE):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
+    provision.create_identity(tmp_path, audience=AUDIENCE)
+    before = (tmp_path / keys.SIGNING_FILE).read_bytes()
+    with pytest.raises(KeyStoreError, match="exists already"):
+        provision.create_identity(tmp_path, audience=AUDIENCE)
+    assert (tmp_path / keys.SIGNING_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", [keys.SIGNING_FILE, keys.SEAL_FILE, keys.TEMPLATE_FILE])
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o602])
+def test_a_secret_that_others_may_touch_is_refused(tmp_path: Path, name: str, mode: int) -> None:
+    provision.create_identity(tmp_path, audience=AUDIENCE)
+    (tmp_path / name).chmod(mode)
+    with pytest.raises(KeyStoreError, match="others may read"):
+        keys.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", [keys.SIGNING_FILE, keys.SEAL_FILE, keys.TEMPLATE_FILE, keys.IDENTITY_FILE])
+def test_a_missing_or_damaged_file_is_named_and_its_content_is_not(tmp_path: Path, name: str) -> None:
+    provision.create_identity(tmp_path, audience=AUDIENCE)
+    (tmp_path / name).write_text("tell-tale")
+    with pytest.raises(KeyStoreError) as caught:
+        keys.load(tmp_path)
+    assert "tell-tale" not in str(caught.value)
+    (tmp_path / name).unlink()
+    with pytest.raises(KeyStoreError):
+        keys.load(tmp_path)
+
+
+def test_a_link_is_no_key_file(tmp_path: Path) -> None:
+    provision.create_identity(tmp_path, audience=AUDIENCE)
+    path = tmp_path / keys.SEAL_FILE
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(KeyStoreError):
+        keys.load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["Ed25519", "P-256"])
+def test_a_pem_file_serves_as_well(tmp_path: Path, kind: Any) -> None:
+    provision.create_identity(tmp_path, audience=AUDIENCE)
+    key = jwk.OKPKey.generate_key("Ed25519") if kind == "Ed25519" else jwk.ECKey.generate_key("P-256")
+    (tmp_path / keys.SIGNING_FILE).unlink()
+    (tmp_path / keys.SIGNING_PEM_FILE).write_bytes(key.as_pem(private=True))
+    (tmp_path / keys.SIGNING_PEM_FILE).chmod(0o600)
+    assert keys.load(tmp_path).signer.kid == key.thumbprint()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        jwk.OKPKey.generate_key("X25519").as_dict(private=True),
+        jwk.ECKey.generate_key("P-384").as_dict(private=True),
+        jwk.OctKey.generate_key(256).as_dict(private=True),
+        jwk.OKPKey.generate_key("Ed25519").as_dict(private=False),
+    ],
+    ids=["X25519", "P-384", "symmetric", "public"],
+)
+def test_a_key_of_another_kind_is_refused(tmp_path: Path, key: dict[str, Any]) -> None:
+    provision.create_identity(tmp_path, audience=AUDIENCE)
+    (tmp_path / keys.SIGNING_FILE).write_text(json.dumps(key))
+    with pytest.raises(KeyStoreError):
+        keys.load(tmp_path)
+
+
+# --- registry -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("field", Notice.__struct_fields__)
+def test_no_purpose_no_camera(party: Any, field: str) -> None:
+    name = field.replace("_", "-")
+    head, notice = party.toml().split("[notice]\n")
+    lines = [line for line in notice.splitlines() if not line.startswith(f"{name} = ")]
+    with pytest.raises(ConfigError):
+        registry.parse("\n".join((head, "[notice]", *lines)).encode(), "pickup.toml")
+    empty: Any = [" "] if field == "recipients" else " "
+    with pytest.raises(ConfigError, match=name):
+        registry.parse(party.toml(**{name: empty}).encode(), "pickup.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('alg = "Ed25519"', 'alg = "EdDSA"'),
+        ('alg = "Ed25519"', 'alg = "HS256"'),
+        ('alg = "Ed25519"', 'alg = "none"'),
+        ('alg = "Ed25519"', 'alg = "ES256"'),
+        ('kid = "k1"', 'kid = ""'),
+        ('kid = "k1"', 'kid = "k1"\nd = "AAAA"'),
+        ('actions = ["check", "enroll", "match"]', "actions = []"),
+        ('actions = ["check", "enroll", "match"]', 'actions = ["identify"]'),
+        ("retention-days = 30", "retention-days = -1"),
+        ("retention-days = 30", "retention-days = 30\nsurprise = 1"),
+        ('id = "pickup"', 'id = "Pickup Counter"'),
+        ('seal-key = "', 'seal-key = "AA'),
+        ("[notice]", '[notice]\nsurprise = "x"'),
+    ],
+)
+def test_a_registration_that_is_not_wholly_right_refuses_to_load(party: Any, old: str, new: str) -> None:
+    assert old in party.toml()
+    with pytest.raises(ConfigError):
+        registry.parse(party.toml().replace(old, new).encode(), "pickup.toml")
+
+
+def test_enroll_needs_somebody_to_seal_to(party: Any) -> None:
+    lines = [line for line in party.toml().splitlines() if not line.startswith("seal-key")]
+    with pytest.raises(ConfigError, match="seal-key"):
+        registry.parse("\n".join(lines).encode(), "pickup.toml")
+
+
+def test_a_folder_is_loaded_whole_and_names_must_agree(tmp_path: Path, party: Any, parties: Any) -> None:
+    (tmp_path / "pickup.toml").write_text(party.toml())
+    (tmp_path / "notes.txt").write_text("not a registration")
+    assert set(registry.load(tmp_path)) == {"pickup"}
+    (tmp_path / "other.toml").write_text(party.toml())
+    with pytest.raises(ConfigError, match=r"other\.toml"):
+        registry.load(tmp_path)
+    with pytest.raises(ConfigError):
+        registry.load(tmp_path / "missing")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_registration_is_a_config_error_and_nothing_else(party: Any, data: Any) -> None:
+    good = party.toml().encode()
+    place = data.draw(st.integers(0, len(good) - 1))
+    damaged = good[:place] + data.draw(st.binary(max_size=4)) + good[place + data.draw(st.integers(0, 8)) :]
+    with suppress(ConfigError):
+        registry.parse(damaged, "x.toml")
+
+
+def test_base64url_has_one_form_only() -> None:
+    assert from_base64url(to_base64url(b"\xff\xfe\xfd")) == b"\xff\xfe\xfd"
+    for wrong in ("AB=", "A", "AB+/", "AA\n", "AB"):
+        with pytest.raises(ValueError):
+            from_base64url(wrong)
+
+
+def test_a_threshold_keeps_the_asked_rate_or_a_stricter_one(tmp_path: Path) -> None:
+    (tmp_path / "manifest.toml").write_text(
+        f'[[model]]\nrole = "embedding"\nsha256 = "{"a" * 64}"\n'
+        'thresholds = { "1e-3" = 0.5, "1e-4" = 0.6 }\n'
+    )
+    known = matching.load(tmp_path)
+    assert known.cosine(1e-3) == 0.5
+    assert known.cosine(5e-4) == 0.6
+    assert known.cosine(1e-5) is None
+    with pytest.raises(ConfigError):
+        matching.load(tmp_path / "missing")
