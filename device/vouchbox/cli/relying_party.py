@@ -1,0 +1,93 @@
+"""`vouchbox relying-party`: keys, the receiving service, and what a customer's program asks of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from vouchbox.messages import Action, Level
+from vouchbox.relying_party import desk, keys, service
+from vouchbox.relying_party import settings as configuration
+
+_config = click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path("relying-party.toml"),
+    show_default=True,
+    help="The relying party's configuration.",
+)
+
+
+@click.group(epilog="Example: vouchbox relying-party serve --config shop.toml")
+def relying_party() -> None:
+    """Ask boxes, receive verdicts, keep templates sealed (on the customer's server, not on the box)."""
+
+
+@relying_party.command(
+    epilog="Example: vouchbox relying-party keygen keys --id pickup --name 'Example Pickup'"
+)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--id", "party", required=True, help="The party's id: small letters, digits, hyphens.")
+@click.option("--name", default="", help="The name that people read; the id if left out.")
+def keygen(folder: Path, party: str, name: str) -> None:
+    """Create the signing key and the seal key in FOLDER, and print the registration for the box.
+
+    An existing key is never overwritten.
+    """
+    made = keys.generate(folder)
+    text = keys.registration(made, party, name or party)
+    (folder / keys.REGISTRATION_FILE).write_text(text)
+    click.echo(text, nl=False)
+
+
+@relying_party.command(epilog="Example: vouchbox relying-party serve --config shop.toml")
+@_config
+def serve(path: Path) -> None:
+    """Receive verdicts and templates, store them, acknowledge them, until stopped."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s: %(message)s")
+    service.serve(configuration.load(path))
+
+
+@relying_party.command(
+    epilog="Example: vouchbox relying-party request vouchbox:shop/one --purpose pickup --wait 90"
+)
+@click.argument("box")
+@_config
+@click.option("--purpose", required=True, help="A purpose that the box has registered.")
+@click.option("--action", type=click.Choice([a.value for a in Action]), default="check", show_default=True)
+@click.option("--level", type=click.Choice([v.value for v in Level]), default="active", show_default=True)
+@click.option("--subject", default="", help="Your own handle for the person; it never leaves this machine.")
+@click.option("--wait", "seconds", type=click.FloatRange(0, 600), default=0.0, help="Seconds to wait for it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def request(
+    box: str, path: Path, purpose: str, action: str, level: str, subject: str, seconds: float, as_json: bool
+) -> None:
+    """Ask BOX (vouchbox:<site>/<device>) for a verdict; `serve` must run to receive it."""
+    settings = configuration.load(path)
+    asked = desk.ask(
+        settings, box, purpose=purpose, action=Action(action), level=Level(level), subject=subject
+    )
+    if not seconds:
+        click.echo(json.dumps({"request": asked.jti}) if as_json else f"Asked: request {asked.jti}.")
+        return
+    verdict = desk.wait(settings, asked, seconds)
+    if as_json:
+        click.echo(json.dumps({"verified": True, **msgspec.to_builtins(verdict)}))
+        return
+    reasons = ", ".join(verdict.said.reasons)
+    click.echo(f"{verdict.outcome}{f' ({reasons})' if reasons else ''}, verdict {verdict.jti}")
+
+
+@relying_party.command(epilog="Example: vouchbox relying-party erase customer-17 --config shop.toml")
+@click.argument("subject")
+@_config
+def erase(subject: str, path: Path) -> None:
+    """Erase the template of SUBJECT."""
+    count = desk.erase(configuration.load(path), subject)
+    click.echo(f"Erased: {count} template{'' if count == 1 else 's'}.")

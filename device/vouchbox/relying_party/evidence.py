@@ -1,0 +1,214 @@
+"""Is this verdict true, for us, and fresh? Everything else about a verdict is for the customer to decide.
+
+Pure: a token, known boxes and the time in, a frozen Verdict out, or VerdictInvalid with the first reason
+found. A verdict is Evidence in the sense of RFC 9334: signed statements of a box; this module checks the
+signature (algorithm allow-list, explicit `typ`, one key one algorithm: RFC 8725), the issuer, the audience,
+the lifetime, the profile, the shape of every claim and the nonce. Whether its `jti` was seen before is the
+ledger's question.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from joserfc import jws
+from joserfc.errors import JoseError
+from msgspec import Meta, Struct
+
+from vouchbox.errors import VerdictInvalid
+from vouchbox.messages import Action, Level, Outcome, SourceKind, TestName, TestStatus
+from vouchbox.reasons import Reason
+from vouchbox.relying_party.boxes import Box, Boxes
+from vouchbox.relying_party.formats import (
+    ALGORITHMS,
+    IDENTIFIER,
+    MEASUREMENT,
+    NAME,
+    NONCE,
+    PROFILE,
+    VERDICT_TYPE,
+)
+
+VERDICT_LIMIT = 8 * 1024
+"""Bytes of a verdict, at most."""
+CLOCK_SKEW_S = 60
+"""Two clocks may differ by this much."""
+
+_HEADER = {"alg", "typ", "kid"}
+_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+_Count = Annotated[int, Meta(ge=0, le=2**40)]
+
+
+class Source(Struct, frozen=True):
+    """Where the frames came from. Only `sensor` is a camera that the box itself drives."""
+
+    kind: SourceKind
+    width: Annotated[int, Meta(ge=0, le=65_535)]
+    height: Annotated[int, Meta(ge=0, le=65_535)]
+
+
+class TemplateClaim(Struct, frozen=True):
+    """Binds the template message: digest and size of its payload, epoch, days it may be kept."""
+
+    sha256: _Sha256
+    size: _Count
+    epoch: Annotated[int, Meta(ge=1)]
+    retention_days: _Count
+
+
+class MatchClaim(Struct, frozen=True):
+    """`fmr` is the false match rate of the threshold."""
+
+    fmr: Annotated[float, Meta(gt=0.0, le=1.0)]
+
+
+class Said(Struct, frozen=True):
+    """The private claim. What belongs to a camera is absent when it was never opened."""
+
+    outcome: Outcome
+    reasons: Annotated[tuple[Reason, ...], Meta(max_length=32)]
+    request: Annotated[str, Meta(pattern=IDENTIFIER)]
+    purpose: Annotated[str, Meta(pattern=NAME)]
+    action: Action
+    level: Level
+    clock: Literal["synchronised", "unsynchronised"]
+    alternative: Annotated[str, Meta(max_length=512)] = ""
+    source: Source | None = None
+    frames: _Count = 0
+    dropped: _Count = 0
+    duration_ms: _Count = 0
+    quality: dict[str, Annotated[int, Meta(ge=0, le=100)]] = {}
+    runtime: Annotated[str, Meta(max_length=64)] = ""
+    models: dict[str, _Sha256] = {}
+    wiped: bool = False
+    template: TemplateClaim | None = None
+    match: MatchClaim | None = None
+
+
+class _Claims(Struct, frozen=True):
+    iss: str
+    aud: str
+    iat: _Count
+    exp: _Count
+    jti: Annotated[str, Meta(pattern=IDENTIFIER)]
+    eat_nonce: Annotated[str, Meta(pattern=NONCE)]
+    eat_profile: str
+    ueid: Annotated[str, Meta(max_length=64)]
+    measres: Annotated[
+        tuple[tuple[str, tuple[tuple[TestName, TestStatus], ...]], ...], Meta(min_length=1, max_length=4)
+    ]
+    said: Said = msgspec.field(name="vouchbox")
+    swversion: tuple[str, ...] = ()
+
+
+class Verdict(Struct, frozen=True):
+    """A verdict that verified. `tests` has the result of each liveness test; `said` the rest."""
+
+    box: str
+    party: str
+    issued: int
+    expires: int
+    jti: str
+    nonce: str
+    ueid: str
+    tests: dict[TestName, TestStatus]
+    said: Said
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the session ended."""
+        return self.said.outcome
+
+
+def verify(token: bytes, boxes: Boxes, audience: str, now: float, *, nonce: str | None = None) -> Verdict:
+    """The verdict in `token`, made by one of `boxes` for the party `audience`; Unix time `now`.
+
+    With `nonce` it must answer the request that carried it. Raises VerdictInvalid.
+    """
+    if len(token) > VERDICT_LIMIT:
+        raise VerdictInvalid("the verdict is too large", f"none has more than {VERDICT_LIMIT} bytes")
+    box, claims = _authentic(token, boxes)
+    if claims.aud != audience:
+        raise VerdictInvalid("the verdict is for another relying party", "check the audience")
+    if claims.eat_profile != PROFILE:
+        raise VerdictInvalid("the verdict follows another profile", "update vouchbox")
+    if claims.iat > now + CLOCK_SKEW_S:
+        raise VerdictInvalid("the verdict comes from the future", "check the clocks of box and server")
+    if claims.exp <= now - CLOCK_SKEW_S:
+        raise VerdictInvalid("the verdict has expired", "ask the box again")
+    if claims.ueid != box.ueid:
+        raise VerdictInvalid("the verdict names another device", "get box.jwks.json from the box again")
+    if nonce is not None and claims.eat_nonce != nonce:
+        raise VerdictInvalid("the verdict answers another request", "match it to the nonce that was sent")
+    tests = dict(result for name, results in claims.measres if name == MEASUREMENT for result in results)
+    _consistent(claims.said, tests)
+    return Verdict(
+        box=box.audience,
+        party=claims.aud,
+        issued=claims.iat,
+        expires=claims.exp,
+        jti=claims.jti,
+        nonce=claims.eat_nonce,
+        ueid=claims.ueid,
+        tests=tests,
+        said=claims.said,
+    )
+
+
+def issued_at(token: bytes) -> int:
+    """`iat` of a token, unverified: only to ask verify() whether it was true then. Raises VerdictInvalid."""
+    try:
+        return msgspec.json.decode(jws.extract_compact(token).payload, type=_Moment).iat
+    except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
+        raise VerdictInvalid("the verdict is malformed", "pass the token as it was received") from None
+
+
+def _authentic(token: bytes, boxes: Boxes) -> tuple[Box, _Claims]:
+    try:
+        signature = jws.extract_compact(token)
+        header = signature.headers()
+        issuer = msgspec.json.decode(signature.payload, type=_Issuer).iss
+    except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
+        raise VerdictInvalid("the verdict is malformed", "pass the token as it was received") from None
+    if set(header) != _HEADER or header["typ"] != VERDICT_TYPE:
+        raise VerdictInvalid("the token is no verdict", f"a verdict has typ {VERDICT_TYPE}, alg and kid only")
+    if header["alg"] not in ALGORITHMS:
+        raise VerdictInvalid("the algorithm is not allowed", f"only {' and '.join(ALGORITHMS)} are")
+    box = boxes.get(issuer)
+    if box is None:
+        raise VerdictInvalid("no known box made this verdict", "add that box's document, if you trust it")
+    key = box.keys.get(header["kid"]) if isinstance(header["kid"], str) else None
+    if key is None or key.alg != header["alg"]:
+        raise VerdictInvalid("the box has no such key", "get box.jwks.json from the box again")
+    try:
+        genuine = jws.validate_compact(signature, key.key, algorithms=[key.alg])
+    except (JoseError, ValueError):
+        genuine = False
+    if not genuine:
+        raise VerdictInvalid("the signature does not verify", "discard it: it was changed or forged")
+    try:
+        return box, msgspec.json.decode(signature.payload, type=_Claims)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        raise VerdictInvalid("a claim is missing or wrong", "update vouchbox on both sides") from None
+
+
+class _Issuer(Struct, frozen=True):
+    iss: str
+
+
+class _Moment(Struct, frozen=True):
+    iat: _Count
+
+
+def _consistent(said: Said, tests: dict[TestName, TestStatus]) -> None:
+    # A box that contradicts itself is not believed: no positive outcome over a failed or missing test.
+    if set(tests) != set(TestName):
+        raise VerdictInvalid("the verdict does not name every liveness test", "update vouchbox")
+    positive = said.outcome in (Outcome.LIVE, Outcome.MATCH, Outcome.NO_MATCH)
+    if positive and TestStatus.FAIL in tests.values():
+        raise VerdictInvalid("the verdict contradicts its own tests", "report this as a defect")
+    if positive and said.level is Level.ACTIVE and tests[TestName.CHALLENGE] is not TestStatus.SUCCESS:
+        raise VerdictInvalid("the verdict claims a challenge that did not succeed", "report this as a defect")
+    if positive and said.source is None:
+        raise VerdictInvalid("the verdict claims a person without a camera", "report this as a defect")
