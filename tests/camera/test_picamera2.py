@@ -84,7 +84,7 @@ def test_no_camera_on_the_ribbon_is_missing(picamera2: Any, monkeypatch: pytest.
     [
         (PermissionError(13, "Permission denied"), "group video"),
         (RuntimeError("Could not open any dmaHeap device"), "60-dma-heap.rules"),
-        (OSError(12, "Cannot allocate memory"), "cma="),
+        (OSError(12, "Cannot allocate memory"), "cma-256"),
         (RuntimeError("Failed to acquire camera: Device or resource busy"), "another program"),
         (RuntimeError("Camera __init__ sequence did not complete."), "ribbon cable"),
     ],

@@ -181,7 +181,8 @@ def refused(problem: Exception) -> CameraMissing:
     if "allocate memory" in text or getattr(problem, "errno", None) == 12:
         return CameraMissing(
             "the contiguous memory for camera buffers is used up",
-            "close other camera programs, use a smaller picture, or raise cma= in /boot/firmware/config.txt",
+            "close other camera programs, use a smaller picture, or set dtoverlay=vc4-kms-v3d,cma-256 in "
+            "/boot/firmware/config.txt",
         )
     if "busy" in text or "acquire" in text:
         return CameraMissing("another program uses the camera", "close it")
