@@ -34,7 +34,7 @@ LID_STEPS = 8
 CAMERA_EYES = 8.7
 """Distance to the camera in distances between the eyes: 55 cm for 6.3 cm."""
 
-WIDER = 1.25
+WIDER = 1.4
 """How much further the eyes are open than in the portraits."""
 
 STEEPEST = 1.15
@@ -204,7 +204,7 @@ def _patch(
     lid_y = np.interp(columns, lids[:, 0], lids[:, 1])
     floor_y = np.maximum(np.interp(columns, floor[:, 0], floor[:, 1]), lid_y)
     from_corner = np.minimum(columns - lids[0, 0], lids[-1, 0] - columns) / (0.15 * wide)
-    first, last = lid_y - 0.5 * wide, floor_y + 0.15 * wide
+    first, last = lid_y - 0.55 * wide, floor_y + 0.15 * wide
     across = np.broadcast_to(columns, (len(rows), len(columns))).astype(np.float32)
     sides = []
     for start, drift in ((first, first - rows), (last, last - rows)):
@@ -223,7 +223,7 @@ def _patch(
         )
         cover = (drawn * _ramp(from_corner + 1.2) * min(1.0, 2.5 * part))[..., None]
         line = np.exp(-(((rows - edge) / (0.05 * wide)) ** 2))
-        lashes = (0.8 * part * _ramp(from_corner + 0.3) * line)[..., None]
+        lashes = (0.8 * part * _ramp(from_corner + 0.8) * line)[..., None]
         shown = (open_eye * (1 - cover) + skin * cover) * (1 - lashes)
         pictures.append(np.clip(shown, 0, 255).astype(np.uint8))
     return Patch(left, top, tuple(pictures))
