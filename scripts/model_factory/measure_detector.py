@@ -72,8 +72,8 @@ class Figures:
             "iou-median": round(float(np.median(self.overlaps)), 4),
             "iou-5th-percentile": round(float(np.percentile(self.overlaps, 5)), 4),
             "eye-error-median-share-of-eye-distance": round(float(np.median(self.eye_errors)), 4),
-            "extras-against-float-0.5": self.extras,
-            "extras-against-float-0.25": self.inventions,
+            "extras": self.extras,
+            "inventions": self.inventions,
         }
 
 
@@ -125,7 +125,9 @@ def measure(
         for frame in frames(video):
             levels = views(frame.shape[1], frame.shape[0])
             for view in levels[min(level, len(levels) - 1)]:
-                figures.add(true.find(frame, view), weak.find(frame, view), quantized.find(frame, view))
+                figures.add(
+                    true.find(frame, (view,)), weak.find(frame, (view,)), quantized.find(frame, (view,))
+                )
     return result
 
 
