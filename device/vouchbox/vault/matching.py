@@ -6,6 +6,7 @@ belong to one embedding model, named by its digest; for another model there is n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ from vouchbox.vault import template
 from vouchbox.vault.template import Template
 
 ROLE = "embedding"
+
+_RATE = re.compile(r"(?:fmr[-_])?(1e-[1-9])")
+"""A false match rate as the manifest names it: `1e-4` or `fmr-1e-4`."""
 
 
 class _Model(Struct, frozen=True):
@@ -67,10 +71,11 @@ def is_same(reference: Template, live: Template, threshold: float) -> bool:
 
 
 def _rates(table: dict[str, Any], path: Path) -> dict[float, float]:
-    try:
-        rates = {float(name.removeprefix("fmr_")): float(cosine) for name, cosine in table.items()}
-    except (TypeError, ValueError):
-        raise ConfigError(f"{path} has a threshold that is no number", "install vouchbox again") from None
+    rates: dict[float, float] = {}
+    for name, cosine in table.items():
+        rate = _RATE.fullmatch(name)
+        if rate is not None and isinstance(cosine, float):
+            rates[float(rate[1])] = cosine
     if not all(0.0 < rate < 1.0 and -1.0 < cosine < 1.0 for rate, cosine in rates.items()):
         raise ConfigError(f"{path} has a threshold out of range", "install vouchbox again")
     return rates
