@@ -182,7 +182,7 @@ class Examiner:
             session.dropped += stamp.dropped
             seen = observer.observe(slot, stamp, session.seconds)
             session.liveness.observe(seen.observation)
-            session.pool.add(seen.observation.faces, seen.quality)
+            session.pool.add(seen.observation.faces, seen.quality, seen.observation.luma)
             clock.lap("liveness")
             trouble = watch.see(seen.health)
             if trouble is not None:

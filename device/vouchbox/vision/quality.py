@@ -30,6 +30,9 @@ _RIGHT_CHEEK, _LEFT_CHEEK = slice(20, 42), slice(54, 76)
 DARK_LUMA, BRIGHT_LUMA = 25, 247
 """Luma below and from which a pixel carries no detail of a face (ISO/IEC 29794-5, exposure)."""
 
+NIGHT_LUMA, GLARE_LUMA = 30.0, 225.0
+"""Mean luma of whole frames at which a face can't be seen for the light."""
+
 FULL_INTER_EYE_PX = 90.0
 """Inter-eye distance from which on more pixels bring nothing (ISO/IEC 19794-5 asks for 90)."""
 
@@ -128,20 +131,23 @@ class SessionQuality:
     def __init__(self) -> None:
         self._frames = 0
         self._single = 0
+        self._luma = 0.0
         self._values: list[Values] = []
 
-    def add(self, faces: int, values: Values | None) -> None:
-        """Take one frame: how many faces, and its values (None when no face was seen)."""
+    def add(self, faces: int, values: Values | None, luma: float = 128.0) -> None:
+        """Take one frame: how many faces, its values (None when no face was seen), its mean luma 0..255."""
         self._frames += 1
+        self._luma += luma
         if values is not None:
             self._single += faces == 1
             self._values.append(values)
 
     def components(self) -> tuple[QualityComponent, ...]:
-        """Every component of the session; only SingleFacePresent when a face was hardly ever seen."""
+        """Every component of the session; when a face was hardly ever seen only SingleFacePresent, and the
+        light if that explains it."""
         seen = len(self._values)
         if seen == 0 or seen < self._frames * 0.2:
-            return (QualityComponent("SingleFacePresent", 0, False, Reason.NO_FACE),)
+            return (QualityComponent("SingleFacePresent", 0, False, Reason.NO_FACE), *self._why_nobody())
         single = round(100 * self._single / seen)
         enough = single >= SINGLE_FACE_THRESHOLD
         first = QualityComponent(
@@ -154,6 +160,16 @@ class SessionQuality:
             passed = value >= rule.threshold
             pooled.append(QualityComponent(rule.name, value, passed, None if passed else rule.reason))
         return tuple(pooled)
+
+    def _why_nobody(self) -> tuple[QualityComponent, ...]:
+        luma = self._luma / max(self._frames, 1)
+        if luma < NIGHT_LUMA:
+            value = round(100 * luma / 255)
+            return (QualityComponent("UnderExposurePrevention", value, False, Reason.TOO_DARK),)
+        if luma > GLARE_LUMA:
+            value = round(100 * (1 - luma / 255))
+            return (QualityComponent("OverExposurePrevention", value, False, Reason.TOO_BRIGHT),)
+        return ()
 
 
 def reasons(components: tuple[QualityComponent, ...]) -> tuple[Reason, ...]:

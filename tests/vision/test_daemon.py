@@ -1,0 +1,146 @@
+"""The vision room serves the vault over one Unix socket: ready, progress, examination, cancel."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vouchbox import ipc
+from vouchbox.config import Box, Config
+from vouchbox.errors import CameraMissing
+from vouchbox.messages import (
+    VISION_SESSION_BUDGET,
+    CancelExamination,
+    Examination,
+    Message,
+    Outcome,
+    Progress,
+    SourceKind,
+    VisionReady,
+    VisionToVault,
+    decoder,
+)
+from vouchbox.reasons import Reason
+from vouchbox.vision import daemon
+from vouchbox.vision.models import Models
+
+WAIT_S = 30.0
+
+
+class Vault:
+    """The other side of the socket."""
+
+    channel: ipc.Channel
+
+    def __init__(self, listener: ipc.Listener) -> None:
+        self._listener = listener
+        self.accept()
+
+    def accept(self) -> ipc.Channel:
+        channel = self._listener.accept(
+            decoder(VisionToVault), peer="vision", session_budget=VISION_SESSION_BUDGET
+        )
+        assert channel is not None
+        self.channel = channel
+        return channel
+
+    def next(self) -> Message:
+        message = self.channel.receive(WAIT_S)
+        assert message is not None
+        return message
+
+    def examination(self) -> tuple[list[Progress], Examination]:
+        progress: list[Progress] = []
+        while isinstance(message := self.next(), Progress):
+            progress.append(message)
+        assert isinstance(message, Examination)
+        return progress, message
+
+
+@pytest.fixture
+def room(
+    short_tmp: Path, models: Models, still_clip: list[Any], play: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Vault]]:
+    """Starts the room in a thread of this process, which is therefore not protected."""
+    monkeypatch.setattr(daemon, "protect", lambda: type("None_", (), {"missing": ()})())
+    monkeypatch.setattr(Models, "load", lambda *_: models)
+    config = Config(box=Box(site="s", device="d", run=short_tmp, state=short_tmp))
+    listener = ipc.Listener(config.socket("vision"))
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
+    vaults: list[Vault] = []
+
+    def start(factory: Callable[[], Any] = lambda: play(still_clip)) -> Vault:
+        thread = threading.Thread(target=daemon.run, args=(config, factory, stop), daemon=True)
+        thread.start()
+        threads.append(thread)
+        vaults.append(Vault(listener))
+        return vaults[-1]
+
+    yield start
+    stop.set()
+    listener.close()
+    for vault in vaults:
+        vault.channel.close()
+    for thread in threads:
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
+
+
+def test_it_says_what_it_is_and_examines_on_demand(room: Any, ask: Any, models: Models) -> None:
+    vault = room()
+    ready = vault.next()
+    assert isinstance(ready, VisionReady)
+    assert ready.source_kind is SourceKind.SIMULATED
+    assert ready.models == models.identities
+    for _ in range(2):
+        vault.channel.new_session()
+        vault.channel.send(ask())
+        progress, found = vault.examination()
+        assert len(progress) > 3
+        assert found.frames == 30
+        assert found.wiped
+
+
+def test_a_cancel_ends_the_session(room: Any, ask: Any, still_clip: list[Any], play: Any) -> None:
+    vault = room(lambda: play(still_clip * 20))
+    vault.next()
+    vault.channel.send(ask(seconds=30.0))
+    assert isinstance(vault.next(), Progress)
+    vault.channel.send(CancelExamination(session="another-session-0"))
+    vault.channel.send(CancelExamination(session="s" * 16))
+    _, found = vault.examination()
+    assert found.outcome is Outcome.CANCELLED
+    vault.channel.send(CancelExamination(session="s" * 16))
+    vault.channel.new_session()
+    vault.channel.send(ask(seconds=1.0))
+    assert vault.examination()[1].frames > 10
+
+
+def test_a_camera_that_can_not_be_made_is_an_examination_too(room: Any, ask: Any, play: Any) -> None:
+    calls = iter([play([])])
+
+    def factory() -> Any:
+        source = next(calls, None)
+        if source is None:
+            raise CameraMissing("no camera", "plug it in")
+        return source
+
+    vault = room(factory)
+    vault.next()
+    vault.channel.send(ask())
+    assert vault.examination()[1].reasons == (Reason.CAMERA_MISSING,)
+
+
+def test_after_the_vault_came_back_the_room_serves_again(room: Any, ask: Any) -> None:
+    vault = room()
+    vault.next()
+    vault.channel.close()
+    vault.accept()
+    assert isinstance(vault.next(), VisionReady)
+    vault.channel.send(ask(seconds=1.0))
+    assert vault.examination()[1].frames > 10
