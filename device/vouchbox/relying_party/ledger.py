@@ -8,6 +8,7 @@ is on the disk when it returns.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -64,12 +65,14 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         try:
+            # SQLite gives its write-ahead log the mode of the file, so the mode must be right from the start.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            path.chmod(0o600)
             self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA secure_delete = ON")
             self._db.executescript(_SCHEMA)
-            path.chmod(0o600)
         except (sqlite3.Error, OSError) as problem:
             raise OutboxError(f"can't open the ledger {path} ({problem})", "give a writable file") from None
 
