@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,7 @@ from vouchbox.messages import (
 )
 from vouchbox.vault import formats, keys, provision, registry, sealing
 from vouchbox.vault.daemon import Vault
+from vouchbox.vault.doors import Knock
 
 AUDIENCE = "vouchbox:shop/door"
 EMBEDDING_MODEL = "ab" * 32
@@ -255,24 +257,40 @@ class World:
             vision=config.Vision(models=models),
             vault=config.Vault(keys=keys_folder, parties=party_folder),
         )
-        self.vault = Vault(self.config, clock)
         self.rooms: dict[str, ipc.Channel] = {}
+        self._start()
         self.heard: dict[str, list[Message]] = {"vision": [], "uplink": [], "kiosk": []}
+
+    def _start(self) -> None:
+        self.vault = Vault(self.config, self.clock)
+        self.expected: Counter[str] = Counter()
+        self.taken: Counter[str] = Counter()
+        take = self.vault._doors.take
+
+        def counted(timeout_s: float) -> Knock | None:
+            knock = take(timeout_s)
+            if knock is not None:
+                self.taken[f"{type(knock).__name__} {knock.room}"] += 1
+            return knock
+
+        self.vault._doors.take = counted  # type: ignore[method-assign]
 
     def join(self, *rooms: str, kind: SourceKind = SourceKind.SENSOR) -> None:
         hears = {"vision": VaultToVision, "uplink": VaultToUplink, "kiosk": VaultToKiosk}
         for room in rooms:
             channel = ipc.connect(self.config.socket(room), decoder(hears[room]), peer="vault")  # type: ignore[arg-type]
             self.rooms[room] = channel
+            self.expected[f"Joined {room}"] += 1
             if room == "vision":
                 models = (ModelIdentity("embedding", EMBEDDING_MODEL),)
-                channel.send(VisionReady("0.1.0", "litert 2", models, kind, True))
-        self.settle(lambda: all(room in self.vault._doors._channels for room in rooms))
+                self.send(room, VisionReady("0.1.0", "litert 2", models, kind, True))
+        self.settle()
 
     def settle(self, until: Callable[[], bool] | None = None) -> None:
-        """Step until nothing happens any more (or `until` holds), and collect what the rooms heard."""
-        quiet, patience = 0, time.monotonic() + 20.0
-        while quiet < 2 or (until is not None and not until()):
+        """Step until the vault took all that was sent, all is quiet and `until` holds; collect what the
+        rooms heard."""
+        quiet, patience = 0, time.monotonic() + 60.0
+        while quiet < 2 or self.expected - self.taken or (until is not None and not until()):
             assert time.monotonic() < patience, "the vault never got there"
             before = sum(map(len, self.heard.values()))
             self.vault.step(0.01)
@@ -284,8 +302,12 @@ class World:
                     self.rooms.pop(room).close()
             quiet = quiet + 1 if before == sum(map(len, self.heard.values())) else 0
 
-    def say(self, room: str, message: Message) -> None:
+    def send(self, room: str, message: Message) -> None:
         self.rooms[room].send(message)
+        self.expected[f"Said {room}"] += 1
+
+    def say(self, room: str, message: Message) -> None:
+        self.send(room, message)
         self.settle()
 
     def ask(self, payload: bytes, **properties: Any) -> None:
@@ -297,13 +319,14 @@ class World:
 
     def leave(self, room: str) -> None:
         self.rooms.pop(room).close()
-        self.settle(lambda: room not in self.vault._doors._channels)
+        self.expected[f"Left {room}"] += 1
+        self.settle()
 
     def restart(self) -> None:
         """As after kill -9: what was in memory is gone, what was committed is there."""
         self.close()
         self.heard = {"vision": [], "uplink": [], "kiosk": []}
-        self.vault = Vault(self.config, self.clock)
+        self._start()
 
     def close(self) -> None:
         for channel in self.rooms.values():

@@ -92,6 +92,12 @@ def test_an_unreadable_database_is_said_and_not_replaced(tmp_path: Path) -> None
     assert (tmp_path / FILE).read_bytes().startswith(b"no database")
 
 
+def test_a_second_vault_is_told_so_and_touches_nothing(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(OutboxError, match="another vault"):
+        Store(tmp_path)
+    store.remember("still", "writable")
+
+
 def test_a_reader_sees_the_rows_and_writes_none(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with store.transaction():

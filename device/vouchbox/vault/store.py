@@ -8,6 +8,8 @@ is undone. One thread only.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from pathlib import Path
 from vouchbox.errors import OutboxError
 
 FILE = "vault.sqlite"
+LOCK_FILE = "vault.lock"
 SCHEMA_VERSION = 1
 
 _SCHEMA = """
@@ -58,13 +61,17 @@ class Store:
     def __init__(self, directory: Path, *, read_only: bool = False) -> None:
         """Open it in `directory`, and create it unless `read_only`; raises OutboxError when that fails."""
         path = directory / FILE
+        self._lock: int | None = None
         try:
             if read_only:
                 self._connection = _reader(path)
                 return
             directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             path.touch(mode=0o600)
+            self._lock = _only_one(directory)
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+        except OutboxError:
+            raise
         except (OSError, sqlite3.Error):
             raise OutboxError(f"can't open {path}", "look at that folder and its owner") from None
         try:
@@ -72,7 +79,7 @@ class Store:
                 self._connection.execute(f"PRAGMA {pragma}")
             self._prepare(path)
         except sqlite3.Error:
-            self._connection.close()
+            self.close()
             raise OutboxError(f"{path} is damaged or the disk is full", "look at the disk") from None
 
     def _prepare(self, path: Path) -> None:
@@ -82,7 +89,7 @@ class Store:
                 f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
             )
         elif version != SCHEMA_VERSION:
-            self._connection.close()
+            self.close()
             raise OutboxError(f"{path} is of another version", "use the vouchbox that wrote it")
 
     @contextmanager
@@ -127,6 +134,20 @@ class Store:
     def close(self) -> None:
         """Close; the log is folded into the file."""
         self._connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _only_one(directory: Path) -> int:
+    # A second vault would end the first one's session as interrupted and take its sockets.
+    lock = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise OutboxError(f"another vault works in {directory}", "stop it first") from None
+    return lock
 
 
 def _reader(path: Path) -> sqlite3.Connection:
