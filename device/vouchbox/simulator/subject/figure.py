@@ -121,7 +121,9 @@ def _sheet(landmarks: Floats, centre: tuple[float, float], unit: float, shape: t
     away = np.hypot(texel_x - centre[0], np.minimum(texel_y - centre[1], 0.0)) / unit
     bound = neck * neck * (3 - 2 * neck) * np.clip(1.0 - 0.35 * (away - 1.2), 0.45, 1.0)
     pivot = (0.0, chin - centre[1] - 0.35 * unit, plateau)
-    return Sheet((0.0, 0.0), x, y, depth, bound.astype(np.float32), pivot, camera)
+    return Sheet(
+        (0.0, 0.0), x.astype(np.float32), y.astype(np.float32), depth, bound.astype(np.float32), pivot, camera
+    )
 
 
 def _depth(
@@ -143,7 +145,7 @@ def _depth(
     system[:count, count:] = np.column_stack([np.ones(count), points])
     system[count:, :count] = system[:count, count:].T
     weights = np.linalg.solve(system, np.append(values, np.zeros(3)))
-    wanted = (np.column_stack([x.ravel(), y.ravel()]) - centre) / unit
+    wanted = np.asarray((np.column_stack([x.ravel(), y.ravel()]) - centre) / unit, np.float64)
     inside = np.abs(wanted).max(1) < _SHAPED
     depth = np.full(len(wanted), plateau)
     near = wanted[inside]
@@ -198,7 +200,7 @@ def _patch(
     lids, floor = landmarks[list(upper), :2], landmarks[list(lower), :2]
     wide = float(lids[-1, 0] - lids[0, 0])
     left, right = int(lids[0, 0] - 0.4 * wide), int(lids[-1, 0] + 0.4 * wide)
-    top, bottom = int(lids[:, 1].min() - 0.8 * wide), int(floor[:, 1].max() + 0.6 * wide)
+    top, bottom = int(np.min(lids[:, 1]) - 0.8 * wide), int(np.max(floor[:, 1]) + 0.6 * wide)
     columns = np.arange(left, right, dtype=np.float32)
     rows = np.arange(top, bottom, dtype=np.float32)[:, None]
     lid_y = np.interp(columns, lids[:, 0], lids[:, 1])
@@ -230,4 +232,4 @@ def _patch(
 
 
 def _ramp(value: NDArray[Any]) -> NDArray[Any]:
-    return np.clip(value, 0.0, 1.0)
+    return np.asarray(np.clip(value, 0.0, 1.0))

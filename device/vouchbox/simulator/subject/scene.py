@@ -46,7 +46,7 @@ def room(size: tuple[int, int], seed: int) -> Image:
         cv2.rectangle(picture, (left, top), (right, bottom), tuple(map(float, colour)), -1)
     soft = cv2.GaussianBlur(picture, (0, 0), width / 110)
     grain = cv2.resize(random.normal(0, 3.0, (height // 3, width // 3)).astype(np.float32), size)
-    return np.clip(soft + grain[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(soft + grain[..., None], 0, 255), np.uint8)
 
 
 def lay_over(drawn: NDArray[np.uint8], behind: Image) -> Image:
@@ -71,8 +71,8 @@ class Sensor:
         self._shade = None
         if light is Light.SIDE:
             across = np.linspace(1.0, -1.0, width, dtype=np.float32)
-            shade = 0.5 + 0.5 * np.tanh(3.5 * across)
-            self._shade = np.broadcast_to((0.10 + 1.0 * shade)[None, :, None], (height, width, 3)).copy()
+            shade = 0.5 + 0.5 * np.tanh(9.0 * across)
+            self._shade = np.broadcast_to((0.08 + 1.0 * shade)[None, :, None], (height, width, 3)).copy()
 
     def expose(self, picture: Image, into: Image) -> None:
         """Turn what the lens sees into what the sensor delivers."""

@@ -39,7 +39,7 @@ FILM_SHARE = 0.8
 SCRIPT_ROUNDS = 8
 """Rounds of five prompts in a recording: two minutes."""
 
-_CLOSENESS = {Distance.FAR: 0.42, Distance.NORMAL: 1.0, Distance.NEAR: 1.7}
+_CLOSENESS = {Distance.FAR: 0.25, Distance.NORMAL: 1.0, Distance.NEAR: 1.7}
 
 _PLACES: dict[Faces, tuple[tuple[float, float, float], ...]] = {
     Faces.NOBODY: (),
@@ -78,11 +78,15 @@ def people(spec: SubjectSpec, size: tuple[int, int]) -> LivePeople:
     """Live people in a room; the first has the spec's portrait, the next the other one, and so on."""
     width, height = size
     names = [spec.portrait, *(name for name in PortraitName if name is not spec.portrait)]
+    # Far people stand lower in the picture, so that what the portrait shows of them reaches its bottom.
+    lower = 0.22 if spec.distance is Distance.FAR else 0.0
     standing = []
     for number, (across, down, large) in enumerate(_PLACES[spec.faces]):
         eyes_px = EYES_SHARE * height * large * _CLOSENESS[spec.distance]
         motion = Motion(LIVE, spec.seed + 101 * number, spec.follow)
-        standing.append(Standing(_own(names[number % 2], eyes_px), motion, (across * width, down * height)))
+        standing.append(
+            Standing(_own(names[number % 2], eyes_px), motion, (across * width, (down + lower) * height))
+        )
     return LivePeople(tuple(standing), room(size, spec.seed))
 
 

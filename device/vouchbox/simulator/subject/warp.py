@@ -86,10 +86,9 @@ def lookup(sheet: Sheet, falls: Floats, size: tuple[int, int]) -> Floats:
     along = (falls[r, c + reach_x] - falls[r, c - reach_x]) / (2.0 * reach_x)
     downward = (falls[r + reach_y, c] - falls[r - reach_y, c]) / (2.0 * reach_y)
     back = np.linalg.inv(np.stack([along, downward], axis=1).astype(np.float64)).astype(np.float32)
-    at = cv2.transform(wanted - falls[r, c], back) + np.array([c, r], np.float32)
+    at = np.asarray(cv2.transform(wanted - falls[r, c], back), np.float32) + np.array([c, r], np.float32)
     for _ in range(ROUNDS):
-        error = wanted - sample(falls, at)
-        at += cv2.transform(error, back)
+        at += np.asarray(cv2.transform(wanted - sample(falls, at), back), np.float32)
     texels = at * LATTICE_PX + np.array(sheet.origin, np.float32)
     large = cv2.resize(texels, (columns * LATTICE_PX, rows * LATTICE_PX), interpolation=cv2.INTER_LINEAR)
     return np.asarray(large[:height, :width], np.float32)
