@@ -55,7 +55,7 @@ class Mesh:
     box: Box
 
 
-def region_around(centre: NDArray[np.float32], side: float, eyes: NDArray[np.float32], pixels: int) -> Region:
+def region_around(centre: tuple[float, float], side: float, eyes: NDArray[np.float32], pixels: int) -> Region:
     """The region of MARGIN x `side` around `centre` whose x axis runs from the person's right eye to the
     left one; `eyes` is 2 x 2. Eyes that fall on one point leave the region upright."""
     dx, dy = float(eyes[1, 0] - eyes[0, 0]), float(eyes[1, 1] - eyes[0, 1])
@@ -65,14 +65,14 @@ def region_around(centre: NDArray[np.float32], side: float, eyes: NDArray[np.flo
     step = max(side, 1.0) * MARGIN / pixels / length
     a, b = dx * step, dy * step
     half = pixels / 2.0
-    x, y = float(centre[0]), float(centre[1])
+    x, y = centre
     return np.array([[a, -b, x - (a - b) * half], [b, a, y - (b + a) * half]], np.float32)
 
 
 def region_of_detection(found: Detection, pixels: int) -> Region:
     """The region around a detected box."""
     box = found.box
-    centre = np.array([(box.left + box.right) / 2.0, (box.top + box.bottom) / 2.0], np.float32)
+    centre = ((box.left + box.right) / 2.0, (box.top + box.bottom) / 2.0)
     return region_around(centre, found.side, found.eyes, pixels)
 
 
@@ -82,10 +82,15 @@ def region_of_points(points: Landmarks, pixels: int) -> Region:
     eyes = extent[:2]
     along = eyes[1] - eyes[0]
     along = along / max(math.hypot(along[0], along[1]), 1e-3)
-    axes = np.array([[along[0], -along[1]], [along[1], along[0]]], np.float32)
-    turned = extent @ axes
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    return region_around(axes @ ((low + high) / 2.0), float((high - low).max()), eyes, pixels)
+    cos, sin = float(along[0]), float(along[1])
+    x, y = extent[:, 0], extent[:, 1]
+    # Written out: a matrix product this small costs more in its threads than in its arithmetic.
+    across, down = cos * x + sin * y, cos * y - sin * x
+    left, right = float(across.min()), float(across.max())
+    top, bottom = float(down.min()), float(down.max())
+    u, v = (left + right) / 2.0, (top + bottom) / 2.0
+    centre = (cos * u - sin * v, sin * u + cos * v)
+    return region_around(centre, max(right - left, bottom - top), eyes, pixels)
 
 
 def box_of_points(points: Landmarks) -> Box:
@@ -118,10 +123,11 @@ class LandmarkFinder:
         if span is not None:
             local = local * span + self._network.decode["low"]
         local = local.reshape(POINTS, 3)
+        (a, b, x), (c, d, y) = region.tolist()
         points = np.empty((POINTS, 3), np.float32)
-        np.matmul(local[:, :2], region[:, :2].T, out=points[:, :2])
-        points[:, :2] += region[:, 2]
-        np.multiply(local[:, 2], math.hypot(region[0, 0], region[1, 0]), out=points[:, 2])
+        points[:, 0] = a * local[:, 0] + b * local[:, 1] + x
+        points[:, 1] = c * local[:, 0] + d * local[:, 1] + y
+        points[:, 2] = math.hypot(a, c) * local[:, 2]
         return Mesh(points, presence, region, box_of_points(points))
 
     def presence(self, frame: Image, region: Region) -> float:

@@ -76,7 +76,8 @@ _MEAN_FACE_ROWS = np.ascontiguousarray(MEAN_FACE.T, np.float32)
 def rotation(points: Landmarks) -> NDArray[np.float64]:
     """The 3 x 3 rotation from the frontal mean face to `points` (468 x 3; x right, y down, z away)."""
     # The mean face is centred, so the other side need not be.
-    strength, left, right = cv2.SVDecomp((_MEAN_FACE_ROWS @ points[RIGID_POINTS]).astype(np.float64))
+    spread = np.einsum("ik,kj->ij", _MEAN_FACE_ROWS, points[RIGID_POINTS]).astype(np.float64)
+    strength, left, right = cv2.SVDecomp(spread)
     if strength[1, 0] <= _LEAST_EXTENT:
         return np.eye(3)
     turn = left @ right

@@ -64,6 +64,8 @@ RULES: tuple[Rule, ...] = (
 )
 """In the order in which a person should hear of them; SingleFacePresent comes before them all."""
 
+_HINTED = np.array([rule.threshold for rule in RULES[:-2]], np.float32)
+
 SINGLE_FACE_THRESHOLD = 75
 """Percent of the frames with a face that must show exactly one."""
 
@@ -113,10 +115,8 @@ class FrameQuality:
 def hint(values: Values) -> Reason | None:
     """The first thing the person could change now. Turning the head and blinking are no faults of a frame,
     for a prompt may ask for them."""
-    for rule, value in zip(RULES[:-2], values, strict=False):
-        if value < rule.threshold:
-            return rule.reason
-    return None
+    failed = np.flatnonzero(values[: len(_HINTED)] < _HINTED)
+    return RULES[int(failed[0])].reason if failed.size else None
 
 
 def fitness(values: Values) -> float:
