@@ -40,6 +40,7 @@ def keygen(folder: Path, party: str, name: str) -> None:
 
     An existing key is never overwritten.
     """
+    keys.check_names(party, name or party)
     made = keys.generate(folder)
     text = keys.registration(made, party, name or party)
     (folder / keys.REGISTRATION_FILE).write_text(text)

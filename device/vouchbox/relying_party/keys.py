@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import stat
 from collections.abc import Mapping
@@ -22,13 +23,14 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from vouchbox.errors import KeyStoreError, SealError
-from vouchbox.relying_party.formats import from_base64url, to_base64url
+from vouchbox.errors import KeyStoreError, SealError, UsageError
+from vouchbox.relying_party.formats import NAME, from_base64url, to_base64url
 
 SIGNING_FILE = "signing.jwk"
 SEAL_FILE = "seal.key"
 REGISTRATION_FILE = "registration.toml"
 
+NAME_LIMIT = 64
 SEED_BYTES = 32
 PUBLIC_SEAL_BYTES = 1184 + 32
 _FILE_LIMIT = 16 * 1024
@@ -129,9 +131,21 @@ def read_secret(path: Path) -> bytes:
 
 
 def registration(keys: PartyKeys, party: str, name: str) -> str:
-    """The file that the box's operator completes and puts into the box's registry as `<party>.toml`."""
+    """The file that the box's operator completes and puts into the box's registry as `<party>.toml`.
+
+    Raises UsageError for an id or a name that no registry takes.
+    """
+    check_names(party, name)
     jwk = "\n".join(f'{member} = "{value}"' for member, value in keys.public_jwk.items())
     return _REGISTRATION.format(party=party, name=name, seal=to_base64url(keys.public_seal), jwk=jwk)
+
+
+def check_names(party: str, name: str) -> None:
+    """Raise UsageError unless a registry takes this id and this name."""
+    if not re.fullmatch(NAME, party):
+        raise UsageError(f"{party!r} is no id", "use up to 32 small letters, digits and hyphens")
+    if not 0 < len(name) <= NAME_LIMIT or not name.isprintable() or set(name) & {'"', "\\"}:
+        raise UsageError("that name can't be used", f"give 1 to {NAME_LIMIT} plain characters, no quotes")
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -151,9 +151,26 @@ class Broker:
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
         if self._mosquitto.libraries is not None:
             environment["LD_LIBRARY_PATH"] = str(self._mosquitto.libraries)
+        try:
+            self._process = self._spawn(environment)
+        except OSError as problem:
+            self.close()
+            raise BrokerError(
+                f"can't run {self._mosquitto.program} ({problem.strerror})",
+                "install mosquitto where every user may run it",
+            ) from None
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if f"listen socket on port {self.port}" in self.log() and _answers(self.port):
+                return True
+            time.sleep(0.005)
+        self._end(signal.SIGKILL)
+        return False
+
+    def _spawn(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         uid, gid = self._owner or (None, None)
         with (self.folder / "broker.log").open("wb") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 [self._mosquitto.program, "-c", self.folder / "mosquitto.conf"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -163,13 +180,6 @@ class Broker:
                 group=gid,
                 extra_groups=None if uid is None else [],
             )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline and self._process.poll() is None:
-            if f"listen socket on port {self.port}" in self.log() and _answers(self.port):
-                return True
-            time.sleep(0.005)
-        self._end(signal.SIGKILL)
-        return False
 
     def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None
