@@ -144,3 +144,15 @@ def still_clip(picture_of: PortraitFrame) -> list[NDArray[np.uint8]]:
         picture_of(160.0, ((320 + round(6 * np.sin(i / 5)), 240),), noise=i, degrees=2 * np.sin(i / 7))
         for i in range(30)
     ]
+
+
+@pytest.fixture(scope="session")
+def portrait_clip(tmp_path_factory: pytest.TempPathFactory, still_clip: list[NDArray[np.uint8]]) -> Path:
+    """The swaying public-domain portrait as a file."""
+    path = tmp_path_factory.mktemp("clips") / "portrait.avi"
+    code = int.from_bytes(b"MJPG", "little")
+    writer = cv2.VideoWriter(str(path), code, 15.0, (640, 480))  # noqa: TID251 - a public-domain portrait
+    for frame in still_clip:
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path

@@ -7,9 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import cv2
 import pytest
 
 from vouchbox import cli
@@ -38,18 +36,6 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return Ran(code, captured.out, captured.err)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def portrait_clip(tmp_path_factory: pytest.TempPathFactory, still_clip: list[Any]) -> Path:
-    """The swaying public-domain portrait as a file."""
-    path = tmp_path_factory.mktemp("clips") / "portrait.avi"
-    code = int.from_bytes(b"MJPG", "little")
-    writer = cv2.VideoWriter(str(path), code, 15.0, (640, 480))  # noqa: TID251 - a public-domain portrait
-    for frame in still_clip:
-        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-    writer.release()
-    return path
 
 
 @pytest.mark.parametrize("level", ["passive", "active"])
