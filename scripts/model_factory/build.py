@@ -45,6 +45,8 @@ def build_embedding(report: Callable[[str], None]) -> Built:
 
     report("embedding: quantizing dlib's network")
     weights = read_embedding_weights(sources.fetch(sources.EMBEDDING))
+    # The measurement compares with float and has no TensorFlow.
+    sources.FLOAT_EMBEDDING.write_bytes(embedding.float_file(weights))
     data = embedding.build(weights, embedding_chips(CALIBRATION_CROPS, EMBEDDING_SEED))
     return Built(data, describe("embedding", "embedding.tflite", data, ("embedding",), sources.EMBEDDING))
 

@@ -3,6 +3,8 @@
 there, never a picture of the shared data, and the same arguments always give the same pictures.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ from .face_chips import (
 )
 
 _LARGEST_SIDE_PX = 1000
+_SURE = 0.9
 
 
 def located_portraits() -> list[tuple[Image, Floats]]:
@@ -33,12 +36,17 @@ def located_portraits() -> list[tuple[Image, Floats]]:
     located = []
     for portrait in portraits():
         scale = min(1.0, _LARGEST_SIDE_PX / max(portrait.image.shape[:2]))
-        image = np.asarray(cv2.resize(portrait.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+        image = np.asarray(
+            cv2.resize(portrait.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+        )
         found = detect(detector, image)
         if found is None:
             raise ValueError("the float detector does not find the face of a calibration portrait")
         first = landmarks(mesh, image, region_of_detection(found))
-        located.append((image, landmarks(mesh, image, region_of_mesh(first.points)).points))
+        second = landmarks(mesh, image, region_of_mesh(first.points))
+        if second.presence < _SURE:
+            raise ValueError("the float landmarks are not sure of a calibration portrait")
+        located.append((image, second.points))
     return located
 
 
@@ -61,10 +69,14 @@ def landmark_crops(count: int, seed: int) -> Image:
     made = []
     for k in range(count):
         image, points = faces[k % len(faces)]
-        to_crop = cv2.invertAffineTransform(region_of_mesh(points))
+        to_crop = np.asarray(cv2.invertAffineTransform(region_of_mesh(points)), np.float64)
         to_crop = _jittered(to_crop, LANDMARK_PIXELS, rng, degrees=12, scale=0.14, shift=0.06)
         squeeze = np.array([[np.exp(-abs(rng.normal(0, 0.12))), rng.normal(0, 0.08)], [0, 1]])
-        made.append(_photographed(_cut(image, _about_centre(squeeze, LANDMARK_PIXELS) @ _square(to_crop), LANDMARK_PIXELS), rng))
+        made.append(
+            _photographed(
+                _cut(image, _about_centre(squeeze, LANDMARK_PIXELS) @ _square(to_crop), LANDMARK_PIXELS), rng
+            )
+        )
     return np.stack(made)
 
 
@@ -82,7 +94,7 @@ def _about_centre(linear: Floats, size: int) -> Floats:
 def _jittered(
     to_crop: Floats, size: int, rng: np.random.Generator, *, degrees: float, scale: float, shift: float
 ) -> Floats:
-    """The map with a random turn, size and place; each figure is a standard deviation (`shift` of the side)."""
+    """The map with a random turn, size and place: standard deviations, `shift` in parts of the side."""
     angle = np.deg2rad(rng.normal(0, degrees))
     grown = np.exp(rng.normal(0, scale))
     turn = grown * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -99,7 +111,7 @@ def _cut(image: Image, to_crop: Floats, size: int) -> Image:
 def _photographed(crop: Image, rng: np.random.Generator) -> Image:
     """Mirroring, resolution, light, colour cast, one-sided light, blur and sensor noise."""
     size = crop.shape[0]
-    x = (crop[:, ::-1] if rng.random() < 0.5 else crop).astype(np.float32)
+    x: NDArray[Any] = (crop[:, ::-1] if rng.random() < 0.5 else crop).astype(np.float32)
     if rng.random() < 0.4:
         small = round(size * rng.uniform(0.25, 0.7))
         x = cv2.resize(cv2.resize(x, (small, small), interpolation=cv2.INTER_AREA), (size, size))
@@ -112,4 +124,4 @@ def _photographed(crop: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.3:
         x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.3, 1.5))
     noise: NDArray[np.float64] = rng.normal(0, rng.uniform(0, 6), x.shape)
-    return np.clip(np.round(x + noise), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.round(x + noise), 0, 255), np.uint8)

@@ -6,9 +6,10 @@ integers; a tensor is the integer 2, four dimensions and raw little-endian float
 so they are found by tag, in file order, which is from the input to the output. This module only reads bytes:
 it never runs code of the file, and a file that is not this exact network raises ValueError.
 
-Source: dlib/serialize.h, dlib/cuda/tensor_tools.h and dlib/dnn/layers.h (Boost licence), read as documentation.
+Source: dlib/serialize.h, dlib/cuda/tensor_tools.h and dlib/dnn/layers.h, whose file format this follows.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ EMBEDDING_VALUES = 128
 CHIP_PIXELS = 150
 CONVOLUTIONS = 29  # the stem and two for each of 14 residual blocks
 _TENSOR_VERSION = 2
+_LARGEST_EXPONENT = 512
 _TAG = re.compile(rb"\x01.(input_rgb_image_sized|con_4|affine_|fc_2)", re.DOTALL)
 
 
@@ -68,14 +70,16 @@ class _Reader:
         return self._take(self.integer()).decode("ascii")
 
     def real(self) -> float:
-        mantissa = self.integer()
-        return float(mantissa) * 2.0 ** self.integer()
+        mantissa, exponent = self.integer(), self.integer()
+        if abs(exponent) > _LARGEST_EXPONENT:
+            raise ValueError(f"no dlib number at byte {self.position}")
+        return float(mantissa) * 2.0**exponent
 
     def tensor(self) -> Floats:
         if self.integer() != _TENSOR_VERSION:
             raise ValueError(f"no dlib tensor at byte {self.position}")
         shape = [self.integer() for _ in range(4)]
-        count = int(np.prod(shape))
+        count = math.prod(shape)
         return np.frombuffer(self._take(4 * count), "<f4").reshape(shape).astype(np.float32)
 
     def alias(self) -> tuple[int, int, int, int]:
@@ -102,7 +106,7 @@ def _convolution(reader: _Reader) -> _RawConvolution:
         raise ValueError("a convolution of the dlib file contradicts its own shape")
     if stride_y != stride_x or padding != (expected_padding, expected_padding):
         raise ValueError("a convolution of the dlib file has an unknown stride or padding")
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     kernel = parameters[:size].reshape(shape).transpose(2, 3, 1, 0)
     return _RawConvolution(kernel, parameters[size : size + filters], stride_y)
 

@@ -1,11 +1,11 @@
 """Builds models/embedding.tflite: dlib's face recognition ResNet as a static int8 network.
 
 The network is written again in TensorFlow from the weights alone (shapes and wiring follow dlib's published
-`anet_type`); input scaling is folded into the first convolution and averages become depthwise convolutions,
-for XNNPACK runs those in int8. The ranges are those seen on calibration chips, with headroom: in the last stage single
-channels stand for traits of a person, so a range seen on few people clips the rest. Without headroom the embeddings of
-East Asian and of Black persons suffered most, unseen in the mean. Only public-domain portraits calibrate
-it; LFW has shown how much headroom is needed, and gives no other number to this file.
+`anet_type`). Input scaling is folded into the first convolution, and averages become depthwise convolutions,
+which XNNPACK runs in int8. Ranges are those seen on calibration chips, with headroom: in the last stages
+single channels stand for traits of a person, so a range seen on few people clips others. Without headroom it
+was the embeddings of East Asian and of Black persons that suffered, and no mean figure showed it. Only
+public-domain portraits calibrate; LFW has shown how much headroom is needed, and gave no other number.
 
 Source: Davis King, "High quality face recognition with deep metric learning" (2017); dlib-models, CC0.
 """

@@ -1,8 +1,7 @@
-"""Finds the one face of a picture and cuts the crops that the landmark and the embedding network take.
-
-Works with the float source models and with the int8 files alike, so that both are calibrated and measured on
-the same crops. This is the reference of the pre-processing that models/README.md prescribes; the vision room
-has its own, frame by frame with tracking. Pictures are RGB uint8, points are (x, y) in pixels.
+"""Finds the one face of a picture with the float source models, and where the landmark and the embedding
+crop lie, so that calibration sees what the box will see. The vision room has its own code for this;
+calibration keeps apart from it on purpose, for a built model may not change because the tracker did.
+Measurements run the box's code. Pictures are RGB uint8, points are (x, y) in pixels.
 
 Sources: MediaPipe's face_detection_short_range and face_landmark_front graphs (Apache-2.0) for the anchors,
 the 1.5 times larger square and the rotation; dlib's get_face_chip_details for the chip's geometry.
@@ -47,11 +46,10 @@ class Detection(NamedTuple):
 
 
 class Mesh(NamedTuple):
-    """Points [468, 3] in pixels of the picture (z in the same scale), presence 0..1, and the crop taken."""
+    """Points [468, 3] in pixels of the picture (z in the same scale) and presence 0..1."""
 
     points: Floats
     presence: float
-    crop: Image
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class Network:
         return [self._real(detail) for detail in self.interpreter.get_output_details()]
 
     def _real(self, detail: dict[str, Any]) -> NDArray[np.float32]:
-        raw = self.interpreter.get_tensor(detail["index"]).ravel().astype(np.float32)
+        raw: NDArray[np.float32] = self.interpreter.get_tensor(detail["index"]).ravel().astype(np.float32)
         scale, zero = detail["quantization"]
         return (raw - zero) * np.float32(scale) if detail["dtype"] == np.int8 else raw
 
@@ -128,7 +126,7 @@ def _overlap(box: Floats, others: Floats) -> Floats:
     sides = np.clip(np.minimum(box[2:], others[:, 2:]) - corner, 0, None)
     shared = sides.prod(axis=1)
     area = (others[:, 2:] - others[:, :2]).prod(axis=1)
-    return shared / (area + (box[2:] - box[:2]).prod() - shared + 1e-9)
+    return np.asarray(shared / (area + (box[2:] - box[:2]).prod() - shared + 1e-9))
 
 
 def landmark_region(centre: Floats, side: float, eyes: Floats) -> Floats:
@@ -158,8 +156,8 @@ def region_of_mesh(points: Floats) -> Floats:
     return landmark_region((low + high) / 2 @ axes, float((high - low).max()), eyes)
 
 
-def landmarks(network: Network, image: Image, region: Floats, decode: "Decode | None" = None) -> Mesh:
-    """Run the landmark network on one region. `decode` undoes the int8 file's normalised head."""
+def landmarks(network: Network, image: Image, region: Floats) -> Mesh:
+    """Run the float landmark network on one region."""
     crop = cv2.warpAffine(
         image,
         region,
@@ -170,21 +168,18 @@ def landmarks(network: Network, image: Image, region: Floats, decode: "Decode | 
     outputs = network((crop / 255).astype(np.float32))
     raw = next(o for o in outputs if o.size == 3 * LANDMARK_POINTS)
     logit = float(next(o for o in outputs if o.size == 1)[0])
-    local = (raw if decode is None else decode(raw)).reshape(LANDMARK_POINTS, 3).astype(np.float64)
+    local = raw.reshape(LANDMARK_POINTS, 3).astype(np.float64)
     xy = local[:, :2] @ region[:, :2].T + region[:, 2]
     depth = local[:, 2:] * np.hypot(*region[:, 0])
-    return Mesh(np.hstack([xy, depth]), float(1 / (1 + np.exp(-logit))), crop)
+    return Mesh(np.hstack([xy, depth]), float(1 / (1 + np.exp(-logit))))
 
 
 @dataclass(frozen=True)
 class Decode:
-    """Coordinates in pixels of the crop = output * span + low, per value [1404]."""
+    """How an int8 file's coordinates are read: pixels of the crop = output * span + low, per value [1404]."""
 
     low: NDArray[np.float32]
     span: NDArray[np.float32]
-
-    def __call__(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
-        return raw * self.span + self.low
 
 
 def similarity(source: Floats, target: Floats) -> Floats:
@@ -220,11 +215,6 @@ def shrunk_for(image: Image, to_crop: Floats) -> tuple[Image, Floats]:
     size = (width // factor, height // factor)
     small = cv2.resize(image[:height, :width], size, interpolation=cv2.INTER_AREA)
     offset = (factor - 1) / 2
-    return np.asarray(small, np.uint8), to_crop @ np.array([[factor, 0, offset], [0, factor, offset], [0, 0, 1]])
-
-
-def chip(image: Image, points: Floats) -> Image:
-    """The 150x150 chip for the embedding."""
-    image, to_chip = shrunk_for(image, chip_map(points))
-    cut = cv2.warpAffine(image, to_chip, (CHIP_PIXELS, CHIP_PIXELS), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cut, np.uint8)
+    return np.asarray(small, np.uint8), to_crop @ np.array(
+        [[factor, 0, offset], [0, factor, offset], [0, 0, 1]]
+    )

@@ -1,8 +1,9 @@
 """Builds models/landmarks.tflite: MediaPipe's 468-point face mesh as a static int8 network.
 
-Two things make plain quantization good enough. PReLU is rewritten as additions and ReLU (see flatbuffer.py), which
-every int8 runtime runs fast. And the 1404 coordinates, which need very different ranges, are mapped per value
-to 0..1 inside the last convolution, so that one int8 scale serves them all; the entry's `decode` undoes it.
+Two things make plain quantization good enough. PReLU is rewritten as additions and ReLU (see flatbuffer.py),
+which every int8 runtime runs fast. And the 1404 coordinates, which need very different ranges, are mapped per
+value to 0..1 inside the last convolution, so that one int8 scale serves them all; the entry's `decode`
+undoes it.
 
 Source: Y. Kartynnik et al., Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs (2019).
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+import tensorflow as tf  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from .face_chips import LANDMARK_PIXELS, LANDMARK_POINTS, Decode
@@ -61,9 +62,7 @@ def build(source: bytes, calibration: Crops) -> BuiltLandmarks:
 
 def _needed_ranges(graph: Graph, crops: Crops) -> Decode:
     """What each coordinate needs, from the float outputs on calibration crops."""
-    values = np.concatenate(
-        [_coordinates(graph, crops[k : k + 32]) for k in range(0, len(crops), 32)]
-    )
+    values = np.concatenate([_coordinates(graph, crops[k : k + 32]) for k in range(0, len(crops), 32)])
     low, high = values.min(axis=0), values.max(axis=0)
     margin = np.maximum(_MARGIN * (high - low), _LEAST_MARGIN_PX)
     # Rounded as the manifest will state them, before they are baked in.
@@ -79,7 +78,9 @@ def _coordinates(graph: Graph, crops: Crops) -> NDArray[np.float32]:
 
 def _normalise_head(graph: Graph, decode: Decode) -> None:
     """Fold the map to 0..1 into the convolution that ends in the coordinates."""
-    heads = [s for s in graph.steps if s.kind == "CONV_2D" and graph.constants[s.inputs[1]].shape[0] == _VALUES]
+    heads = [
+        s for s in graph.steps if s.kind == "CONV_2D" and graph.constants[s.inputs[1]].shape[0] == _VALUES
+    ]
     if len(heads) != 1 or graph.shapes[graph.inputs[0]][1:3] != (LANDMARK_PIXELS, LANDMARK_PIXELS):
         raise ValueError("the landmark source is not the 468-point mesh on 192 pixels")
     kernel, bias = heads[0].inputs[1:3]

@@ -39,9 +39,7 @@ def describe(role: str, name: str, data: bytes, outputs: tuple[str, ...], source
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),
         "inputs": [_tensor(detail) for detail in wanted],
-        "outputs": [
-            {"name": label, **_tensor(detail)} for label, detail in zip(outputs, given, strict=True)
-        ],
+        "outputs": [{"name": label, **_tensor(detail)} for label, detail in zip(outputs, given, strict=True)],
         "licence": source.licence,
         "source": source.description,
         "source_sha256": source.sha256,

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "model_sources"
+FLOAT_EMBEDDING = CACHE / "embedding-float32.tflite"
+"""dlib's network as a float TFLite file; building the embedding leaves it here."""
 
 
 @dataclass(frozen=True)
