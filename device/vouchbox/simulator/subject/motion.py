@@ -23,6 +23,10 @@ SHOWN_BLINK_S = (0.12, 0.20, 0.16)
 
 BETWEEN_BLINKS_S = (2.5, 5.0)
 
+HOLD_S = 0.2
+BACK_SHARE = 0.8
+"""Coming back takes this share of the time that going took."""
+
 LATE_S = 3.5
 """How long a subject with follow=late waits on top of its delay."""
 
@@ -48,8 +52,8 @@ class Manner:
 
     delay_s: tuple[float, float] = (0.25, 0.60)
     move_s: tuple[float, float] = (0.50, 0.75)
-    yaw: float = 28.0
-    pitch: float = 15.0
+    yaw: float = 31.0
+    pitch: float = 14.0
     closeness: float = 1.36
     sway_degrees: float = 0.8
     sway_shift: float = 0.03
@@ -112,6 +116,10 @@ class Motion:
             prompt = Prompt.TURN_RIGHT if prompt is not Prompt.TURN_RIGHT else Prompt.TURN_LEFT
         start = time_s + delay
         self._settle(time_s)
+        if prompt is None:
+            # People finish a movement, and hold it for a moment, before they take it back.
+            start = max(start, self._glide.start_s + self._glide.seconds + HOLD_S)
+            seconds *= BACK_SHARE
         if prompt is Prompt.BLINK and self._manner.can_blink:
             self._blinks = [blink for blink in self._blinks if blink[0] < time_s]
             length = sum(SHOWN_BLINK_S) + 0.12
