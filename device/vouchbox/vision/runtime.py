@@ -108,6 +108,7 @@ class Network:
         self.shape: tuple[int, int, int] = tuple(int(n) for n in inputs[0]["shape"][1:])  # type: ignore[assignment]
         self.output_shapes: list[tuple[int, ...]] = [tuple(int(n) for n in o["shape"]) for o in outputs]
         self.spent_ns = 0
+        self._used = True
         self._input = int(inputs[0]["index"])
         scale, zero = inputs[0]["quantization"]
         low, high = PIXEL_RANGES[role]
@@ -120,6 +121,7 @@ class Network:
 
     def run(self, picture: NDArray[np.uint8]) -> None:
         """Look at one picture, height x width x 3 of the network's own size."""
+        self._used = True
         if self._shift:
             np.bitwise_xor(picture, np.uint8(0x80), out=self._batch[0].view(np.uint8))
         else:
@@ -152,9 +154,12 @@ class Network:
 
     def wipe(self) -> None:
         """Forget the last picture: empty inputs, and one run over them to overwrite what lies between."""
+        if not self._used:
+            return
         self._batch.fill(0)
         self._interpreter.set_tensor(self._input, self._batch)
         self._interpreter.invoke()
+        self._used = False
 
     @property
     def wiped(self) -> bool:
