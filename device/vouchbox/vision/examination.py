@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from vouchbox.camera.health import CameraWatch, error_for, reason_for
 from vouchbox.camera.ring import FrameRing
@@ -23,16 +22,13 @@ from vouchbox.messages import (
     Outcome,
     Progress,
     Prompt,
-    QualityComponent,
     Source,
     SourceKind,
-    TestName,
-    TestResult,
-    TestStatus,
 )
 from vouchbox.reasons import Reason
 from vouchbox.vision import fusion, quality
 from vouchbox.vision.embedding import Embedder
+from vouchbox.vision.findings import Findings
 from vouchbox.vision.liveness import LivenessSession
 from vouchbox.vision.models import Models
 from vouchbox.vision.observer import Observer, Seen
@@ -51,8 +47,6 @@ SESSION_LIMIT_S = 90.0
 FRAMES_LIMIT = 6000
 """No session has more frames."""
 
-_LARGEST_COUNT = 10_000_000
-
 
 def _nobody(_: object) -> None:
     return None
@@ -60,25 +54,6 @@ def _nobody(_: object) -> None:
 
 def _never() -> bool:
     return False
-
-
-@dataclass
-class _Session:
-    """What is known so far; holds numbers only, and therefore survives the ring."""
-
-    request: Examine
-    source: Source
-    liveness: LivenessSession
-    clock: StageClock
-    pool: quality.SessionQuality = field(default_factory=quality.SessionQuality)
-    frames: int = 0
-    dropped: int = 0
-    seconds: float = 0.0
-    ended_early: bool = False
-    last_frame_ns: int | None = None
-    verdict: tuple[Outcome, tuple[Reason, ...]] = (Outcome.INCONCLUSIVE, (Reason.INTERRUPTED,))
-    components: tuple[QualityComponent, ...] = ()
-    embedding: bytes = b""
 
 
 class Examiner:
@@ -109,7 +84,7 @@ class Examiner:
         """Look through `source` until the session is over. Never raises for anything that a camera, a clip,
         a model or this code did wrong; RoomGone of `progress` passes, after everything was wiped."""
         self.clock = StageClock()
-        session = _Session(
+        session = Findings(
             request,
             Source(kind=source.kind, name=source.name[:64] or "unnamed", width=0, height=0, frame_rate=0.0),
             LivenessSession(request.level, request.prompts, request.seconds),
@@ -120,11 +95,11 @@ class Examiner:
             wiped = self._run(session, source, progress, cancelled)
         finally:
             wiped = self._models.wipe() and wiped
-        return self._said(session, wiped)
+        return session.examination(self._models.runtime.label, self._models.identities, wiped)
 
     def _run(
         self,
-        session: _Session,
+        session: Findings,
         source: FrameSource,
         progress: Callable[[Progress], None],
         cancelled: Callable[[], bool],
@@ -141,18 +116,18 @@ class Examiner:
                 source.close()
         except (CameraError, ModelError, MemoryLockError) as trouble:
             self._problem(trouble)
-            self._refuse(session, _reason(trouble))
+            session.refuse(_reason(trouble))
         except RoomGone:
             raise
         except Exception as defect:
             kind = type(defect).__name__
             self._problem(VouchboxError(f"a defect in the vision room ({kind})", "report it"))
-            self._refuse(session, Reason.INTERRUPTED)
+            session.refuse(Reason.INTERRUPTED)
         return ring is None or ring.wiped
 
     def _watch(
         self,
-        session: _Session,
+        session: Findings,
         source: FrameSource,
         shape: FrameFormat,
         ring: FrameRing,
@@ -199,7 +174,7 @@ class Examiner:
             if session.liveness.finished(session.seconds):
                 break
             if session.frames >= FRAMES_LIMIT or self._monotonic() - began > SESSION_LIMIT_S:
-                self._refuse(session, Reason.TIMEOUT)
+                session.refuse(Reason.TIMEOUT)
                 return
         if display is not None:
             display.show(None)
@@ -207,7 +182,7 @@ class Examiner:
         self._decide(session, observer)
 
     def _report(
-        self, session: _Session, reporter: ProgressReporter, prompt: Prompt | None, seen: Seen
+        self, session: Findings, reporter: ProgressReporter, prompt: Prompt | None, seen: Seen
     ) -> None:
         prompts = len(session.request.prompts)
         done = len(session.liveness.prompt_records()) - (prompt is not None)
@@ -217,12 +192,12 @@ class Examiner:
             hint = Reason.SEVERAL_FACES
         reporter.update(session.seconds, fraction, prompt, hint, seen.observation.face)
 
-    def _decide(self, session: _Session, observer: Observer) -> None:
+    def _decide(self, session: Findings, observer: Observer) -> None:
         session.components = session.pool.components()
         troubles = quality.reasons(session.components)
         if session.ended_early and session.seconds < min(SHORTEST_S, session.request.seconds):
             troubles = (*troubles, Reason.TOO_SHORT)
-        outcome, said = fusion.decide(session.request.level, session.liveness.results(), troubles)
+        outcome, said = fusion.decide(session.request.level, session.results(), troubles)
         session.clock.lap("fusion")
         if outcome is Outcome.LIVE and session.request.level is Level.ACTIVE and _recorded(session.source):
             # Nobody in a recording can see a prompt; meeting them all was chance.
@@ -235,39 +210,6 @@ class Examiner:
                 session.embedding = vector.astype("<f4").tobytes()[:EMBEDDING_BYTES]
             session.clock.lap("embedding")
         session.verdict = (outcome, said)
-
-    def _refuse(self, session: _Session, reason: Reason) -> None:
-        session.verdict = (Outcome.INCONCLUSIVE, (reason,))
-        session.embedding = b""
-        if session.frames and not session.components:
-            session.components = session.pool.components()
-
-    def _said(self, session: _Session, wiped: bool) -> Examination:
-        outcome, reasons = session.verdict
-        if not wiped and outcome is not Outcome.CANCELLED:
-            outcome, reasons, session.embedding = Outcome.INCONCLUSIVE, (Reason.INTERRUPTED,), b""
-        if session.last_frame_ns is not None:
-            session.clock.samples_ns["last-frame-to-verdict"].append(
-                time.perf_counter_ns() - session.last_frame_ns
-            )
-        return Examination(
-            session=session.request.session,
-            level=session.request.level,
-            outcome=outcome,
-            reasons=reasons[:16],
-            tests=session.liveness.results() if session.frames else _not_run(),
-            quality=session.components,
-            source=session.source,
-            frames=min(session.frames, _LARGEST_COUNT),
-            dropped=min(session.dropped, _LARGEST_COUNT),
-            duration_s=min(session.seconds, 600.0),
-            prompts=session.liveness.prompt_records(),
-            runtime=self._models.runtime.label,
-            models=self._models.identities,
-            timings=session.clock.times()[:16],
-            wiped=wiped,
-            embedding=session.embedding,
-        )
 
 
 def _described(source: FrameSource, shape: FrameFormat) -> Source:
@@ -288,7 +230,3 @@ def _reason(trouble: VouchboxError) -> Reason:
     if isinstance(trouble, CameraError):
         return reason_for(trouble)
     return Reason.MEMORY_NOT_LOCKED if isinstance(trouble, MemoryLockError) else Reason.MODEL_UNAVAILABLE
-
-
-def _not_run() -> tuple[TestResult, ...]:
-    return tuple(TestResult(name, TestStatus.NOT_RUN) for name in TestName)
