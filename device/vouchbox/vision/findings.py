@@ -1,7 +1,8 @@
 """What a session has found so far, and the Examination that is made of it.
 
-It holds numbers only, and therefore outlives the ring. The rule of failing closed stands here: a session begins as `inconclusive`, a trouble takes back whatever
-was decided, and memory that was not wiped takes back everything.
+It holds numbers only, and therefore outlives the ring. The rule of failing closed stands here: a session
+begins as `inconclusive`, a trouble takes back whatever was decided, and memory that was not wiped takes
+back everything.
 """
 
 from __future__ import annotations
