@@ -57,7 +57,12 @@ class Observer:
         self._greys: Image = scratch("coarse-grey", (2, _ROWS, _COLUMNS), np.uint8)
         self._difference: Image = scratch("coarse-difference", (_ROWS, _COLUMNS), np.uint8)
         self._frames = 0
-        self._skip = max(1, height // (_ROWS * _ROWS_PER_CELL))
+        # Whole numbers of rows to a cell keep the averaging on OpenCV's quick path; what does not fit is left
+        # out at the top and the bottom.
+        rows = _ROWS * _ROWS_PER_CELL
+        step = height // rows
+        first = (height - rows * step) // 2
+        self._rows = slice(first, first + rows * step, step) if step else slice(None)
         self.chips = BestChips(scratch) if keep_chips else None
 
     def observe(self, frame: Image, stamp: Stamp, seconds: float) -> Seen:
@@ -103,7 +108,7 @@ class Observer:
     def _coarse(self, frame: Image) -> tuple[NDArray[np.uint8], float]:
         grey, before = self._greys[self._frames % 2], self._greys[(self._frames + 1) % 2]
         size = (_COLUMNS, _ROWS)
-        cv2.resize(frame[:: self._skip], size, dst=self._colour, interpolation=cv2.INTER_AREA)
+        cv2.resize(frame[self._rows], size, dst=self._colour, interpolation=cv2.INTER_AREA)
         cv2.cvtColor(self._colour, cv2.COLOR_RGB2GRAY, dst=grey)
         self._frames += 1
         if self._frames == 1:
