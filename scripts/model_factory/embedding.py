@@ -32,7 +32,9 @@ _STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 
 _HEADROOM = 1.1
 _HEADROOM_PERSONAL = 3.0
 _PERSONAL_CHANNELS = 256
-"""From this many channels on a tensor gets the greater headroom; so do the 128 values."""
+"""From this many channels on a tensor gets the greater headroom."""
+
+_HEADROOM_OUTPUT = 1.5
 
 _PIXELS = Quantization(1.0, -128)
 
@@ -113,15 +115,12 @@ def float_file(weights: EmbeddingWeights) -> bytes:
 
 
 def _with_headroom(graph: Graph, seen: Ranges) -> Ranges:
-    personal = {
-        step.out
-        for step in graph.steps
-        if graph.shapes[step.out][-1] >= _PERSONAL_CHANNELS or step.out in graph.outputs
-    }
     # The projection's result is reshaped into the output and shares its range.
-    personal |= {s.inputs[0] for s in graph.steps if s.out in graph.outputs and s.kind in SAME_SCALE}
+    outputs = {s.inputs[0] for s in graph.steps if s.out in graph.outputs and s.kind in SAME_SCALE}
+    outputs |= set(graph.outputs)
     roomy = {}
     for tensor, (low, high) in seen.items():
-        factor = _HEADROOM_PERSONAL if tensor in personal else _HEADROOM
+        factor = _HEADROOM_PERSONAL if graph.shapes[tensor][-1] >= _PERSONAL_CHANNELS else _HEADROOM
+        factor = _HEADROOM_OUTPUT if tensor in outputs else factor
         roomy[tensor] = (low * factor, high * factor)
     return roomy
