@@ -22,7 +22,7 @@ from vouchbox.vision.scratch import unlocked
 RUNTIMES: tuple[RuntimeName, ...] = ("litert", "tflite-runtime")
 
 REGION = np.array([[0.83557, -0.04322, 148.855], [0.04322, 0.83557, 38.843]], np.float32)
-"""The crop of Eileen Collins's face (scikit-image's astronaut, public domain): its pixels to the picture's."""
+"""Eileen Collins's face in scikit-image's astronaut (public domain): pixels of the crop to the picture's."""
 
 CROP_SCALE = 0.8367
 """Pixels of the picture for one of the crop."""
