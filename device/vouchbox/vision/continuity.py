@@ -41,12 +41,15 @@ FROZEN_S = 0.8
 REPEATED_S = 0.4
 """So long may a sequence of pictures that were seen before, to the last bit, be. Cameras never repeat one."""
 
-LOOP_S = 1.2
+LOOP_S = 1.8
 """Length of the movement that is searched for elsewhere in the clip."""
 
-LOOP_LIKENESS = 0.03
-"""Difference of two movements over their own size (both squared): below this they are one recording. The
-most alike movements that a person repeated in our clips differ by 0.1."""
+LOOP_LAG_S = 1.2
+"""How much later the same movement may begin again at the earliest."""
+
+LOOP_LIKENESS = 0.05
+"""Difference of two movements over their own size (both squared): below this they are one recording. Loops
+leave 0.001 to 0.03; the two most alike movements of a person in our clips differ by 0.25."""
 
 SWAY_S = 3.0
 """Stillness is judged only over so long a time."""
@@ -223,8 +226,8 @@ def _strongest_cut(
 
 
 def _likeness(times: NDArray[np.float64], points: NDArray[np.float64]) -> float:
-    """The smallest difference between two movements of LOOP_S that begin at least LOOP_S apart: mean
-    squared distance over the smaller one's own variance. 1 when nothing moved enough to compare."""
+    """The smallest difference between two movements of LOOP_S, LOOP_LAG_S or more apart: mean squared
+    distance over the smaller one's own variance. 1 when nothing moved enough to compare."""
     if len(times) < 12:
         return 1.0
     pause = max(float(np.median(np.diff(times))), 1.0 / 120.0)
@@ -235,7 +238,7 @@ def _likeness(times: NDArray[np.float64], points: NDArray[np.float64]) -> float:
     mean = (sums[width:] - sums[:-width]) / width
     variance = (squares[width:] - squares[:-width]) / width - (mean**2).sum(axis=1)
     best = 1.0
-    for lag in range(width, len(path) - width):
+    for lag in range(max(6, round(LOOP_LAG_S / pause)), len(path) - width):
         distance = np.concatenate([[0.0], np.cumsum(((path[lag:] - path[:-lag]) ** 2).sum(axis=1))])
         apart = (distance[width:] - distance[:-width]) / width
         moved = np.minimum(variance[: len(apart)], variance[lag : lag + len(apart)])

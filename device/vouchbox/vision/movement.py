@@ -35,6 +35,9 @@ BEGUN = 0.35
 ASTRAY_DEGREES = 15.0
 """Turning this far on an axis that was not asked for is a wrong movement."""
 
+SAME_POSE_DEGREES = 6.0
+"""Eyes are compared only between frames whose pose differs by less."""
+
 _FRAMES = 2
 
 
@@ -71,15 +74,17 @@ class Baseline:
 
     @staticmethod
     def of(stances: list[Stance], since: float) -> Baseline:
-        """Pose and size from the frames after `since` (the last one at least), eyes from all of them,
-        because a blink may fall into the short rest."""
+        """Pose and size from the frames after `since` (the last one at least). Eyes from all frames in that
+        pose, because a blink may fall into the short rest, and a turned eye looks wider than it is."""
         rest = [s for s in stances if s.seconds >= since] or stances[-1:]
+        yaw, pitch = median(s.yaw for s in rest), median(s.pitch for s in rest)
+        alike = [s for s in stances if max(abs(s.yaw - yaw), abs(s.pitch - pitch)) <= SAME_POSE_DEGREES]
         return Baseline(
-            median(s.yaw for s in rest),
-            median(s.pitch for s in rest),
+            yaw,
+            pitch,
             median(s.size for s in rest),
-            _upper_quartile([s.left_eye for s in stances]),
-            _upper_quartile([s.right_eye for s in stances]),
+            _upper_quartile([s.left_eye for s in alike or rest]),
+            _upper_quartile([s.right_eye for s in alike or rest]),
         )
 
 
