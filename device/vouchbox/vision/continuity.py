@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vouchbox.messages import TestName, TestResult, TestStatus
 from vouchbox.reasons import Reason
+from vouchbox.vision.flow import likeness, slow_sway, strongest_cut
 from vouchbox.vision.observation import Observation
 
 FRAMES = 20
@@ -32,8 +33,9 @@ SEEN_SHARE = 0.7
 GAP_S = 1.2
 """And never be away for longer."""
 
-CUT = 3.0
-"""How many times a step of both face and picture may exceed the steps around it. Real clips reach 2.3."""
+CUT = 2.5
+"""How many times a step of face and picture (geometric mean of both) may exceed the steps around it. Real
+people reach 2.3, mostly 1.9."""
 
 FROZEN_S = 0.8
 """One and the same picture may stay for this long; clips of uneven frame rate repeat frames briefly."""
@@ -41,18 +43,9 @@ FROZEN_S = 0.8
 REPEATED_S = 0.4
 """So long may a sequence of pictures that were seen before, to the last bit, be. Cameras never repeat one."""
 
-LOOP_S = 1.8
-"""Length of the movement that is searched for elsewhere in the clip."""
-
-LOOP_LAG_S = 1.2
-"""How much later the same movement may begin again at the earliest."""
-
 LOOP_LIKENESS = 0.05
 """Difference of two movements over their own size (both squared): below this they are one recording. Loops
 leave 0.001 to 0.03; the two most alike movements of a person in our clips differ by 0.25."""
-
-SWAY_S = 3.0
-"""Stillness is judged only over so long a time."""
 
 SWAY = 0.0025
 """A person's face moves by more than this (root mean square, in eye distances, after averaging the noise
@@ -61,10 +54,6 @@ of 0.3 s); the stillest in our clips by 0.0027, prints on a stand by 0.0002 to 0
 SWAY_OVER_NOISE = 4.0
 """Stillness also means that the slow movement is no more than noise leaves, as a ratio of variances."""
 
-_STEP_FLOOR = 0.02
-_CHANGE_FLOOR = 0.3
-_AROUND = 3
-_MOVED = 0.04
 # Eye corners, nose, forehead, mouth, chin and cheeks of the MediaPipe face mesh.
 _POINTS = np.array((33, 133, 362, 263, 1, 4, 168, 10, 151, 61, 291, 152, 234, 454, 127, 356), np.intp)
 
@@ -166,14 +155,14 @@ class Continuity:
         eyes = float(np.median([s.eyes_px for s in self._sights])) if self._sights else 1.0
         points = np.array([s.points for s in self._sights], np.float64) / max(eyes, 1.0)
         changes = np.array([s.change for s in self._sights])
-        sway, over_noise = _sway(times, points)
+        sway, over_noise = slow_sway(times, points)
         return Breaks(
             lost=1.0 - self._with_face / max(self._frames, 1),
             gap_s=gap,
-            cut=_strongest_cut(times, points, changes),
+            cut=strongest_cut(times, points, changes),
             frozen_s=self._frozen_s,
             repeated_s=self._repeated_s,
-            likeness=_likeness(times, points),
+            likeness=likeness(times, points),
             sway=sway,
             sway_over_noise=over_noise,
         )
@@ -199,64 +188,3 @@ class Continuity:
 def _score(value: float, limit: float) -> float:
     """1 for 0, 0.5 at the limit, towards 0 beyond."""
     return limit / (limit + value)
-
-
-def _strongest_cut(
-    times: NDArray[np.float64], points: NDArray[np.float64], changes: NDArray[np.float64]
-) -> float:
-    """The largest factor by which one step of the face, and the change of the picture with it, exceed
-    those of the three steps on both sides. A turn or a jerk spreads over several frames, a cut does not;
-    a flash changes the picture alone, a slip of the landmarks the face alone."""
-    if len(times) < 2 * _AROUND:
-        return 0.0
-    pauses = np.maximum(np.diff(times), 1.0 / 120.0)
-    steps = np.linalg.norm(np.diff(points, axis=0), axis=2).mean(axis=1)
-    usual = float(np.median(pauses))
-    worst = 0.0
-    for k in range(2, len(steps)):
-        if pauses[k] > GAP_S / 2.0:
-            continue
-        around = [j for j in range(max(0, k - _AROUND), min(len(steps), k + _AROUND + 1)) if j != k]
-        allowed = max(steps[j] * pauses[k] / max(pauses[j], usual) for j in around)
-        of_face = steps[k] / (allowed + _STEP_FLOOR)
-        longer = max(1.0, float(pauses[k]) / usual)
-        of_picture = changes[k + 1] / ((max(changes[j + 1] for j in around) + _CHANGE_FLOOR) * longer)
-        worst = max(worst, min(float(of_face), float(of_picture)))
-    return worst
-
-
-def _likeness(times: NDArray[np.float64], points: NDArray[np.float64]) -> float:
-    """The smallest difference between two movements of LOOP_S, LOOP_LAG_S or more apart: mean squared
-    distance over the smaller one's own variance. 1 when nothing moved enough to compare."""
-    if len(times) < 12:
-        return 1.0
-    pause = max(float(np.median(np.diff(times))), 1.0 / 120.0)
-    width = max(6, round(LOOP_S / pause))
-    path = points.reshape(len(points), -1) / np.sqrt(points.shape[1])
-    sums = np.concatenate([np.zeros((1, path.shape[1])), np.cumsum(path, axis=0)])
-    squares = np.concatenate([[0.0], np.cumsum((path**2).sum(axis=1))])
-    mean = (sums[width:] - sums[:-width]) / width
-    variance = (squares[width:] - squares[:-width]) / width - (mean**2).sum(axis=1)
-    best = 1.0
-    for lag in range(max(6, round(LOOP_LAG_S / pause)), len(path) - width):
-        distance = np.concatenate([[0.0], np.cumsum(((path[lag:] - path[:-lag]) ** 2).sum(axis=1))])
-        apart = (distance[width:] - distance[:-width]) / width
-        moved = np.minimum(variance[: len(apart)], variance[lag : lag + len(apart)])
-        enough = moved > _MOVED**2
-        if enough.any():
-            best = min(best, float((apart[enough] / moved[enough]).min()))
-    return best
-
-
-def _sway(times: NDArray[np.float64], points: NDArray[np.float64]) -> tuple[float, float]:
-    """Root mean square movement of the face's middle after averaging blocks of 0.3 s, and its variance
-    over what the frame-to-frame noise leaves in such averages. (1, 1000) for a clip below SWAY_S."""
-    if len(times) < FRAMES or times[-1] - times[0] < SWAY_S:
-        return 1.0, 1000.0
-    middle = points.mean(axis=1)
-    block = max(2, round(0.3 / max(float(np.median(np.diff(times))), 1.0 / 120.0)))
-    blocks = len(middle) // block
-    slow = middle[: blocks * block].reshape(blocks, block, 2).mean(axis=1)
-    variance = float(((slow - slow.mean(axis=0)) ** 2).sum(axis=1).mean())
-    noise = float((np.diff(middle, axis=0) ** 2).sum(axis=1).mean()) / 2.0 / block
-    return float(np.sqrt(variance)), variance / max(noise, 1e-12)

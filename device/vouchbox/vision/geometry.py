@@ -68,8 +68,9 @@ _RIGID = len(_EYE_CORNERS) + len(_STEADY)
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """What the views say: `leftover` (median over the turned views, eye distances over the sine of the
-    turn), how many views were turned and kept, the median change of pose over the turned ones (degrees)."""
+    """What the views say: `leftover` in eye distances over the sine of the turn (median over the views that
+    turned sideways, or over those that nodded, whichever shows more: a nod shows a quarter less), how many
+    views were turned and kept, and the median change of pose over the same views (degrees)."""
 
     leftover: float
     turned: int
@@ -128,8 +129,12 @@ class Geometry:
         if count < max(TURNED_VIEWS, TURNED_SHARE * len(views)):
             return None
         left = leftovers(mean[:, :2], views[is_turned, :, :2]) / turns[is_turned]
-        swing = np.hypot(*(poses[is_turned] - poses[frontal].mean(axis=0)).T)
-        return Depth(float(np.median(left)), count, len(views), float(np.median(swing)))
+        swings = np.abs(poses[is_turned] - poses[frontal].mean(axis=0))
+        sideways = swings[:, 0] >= swings[:, 1]
+        ways = [way for way in (sideways, ~sideways) if way.sum() >= TURNED_VIEWS] or [sideways | True]
+        leftover, way = max(((float(np.median(left[way])), way) for way in ways), key=lambda pair: pair[0])
+        swing = float(np.median(np.hypot(*swings[way].T)))
+        return Depth(leftover, count, len(views), swing)
 
     def _keep(self, face: Face) -> None:
         if len(self._points) == VIEWS:
@@ -155,10 +160,10 @@ def leftovers(frontal: NDArray[np.float64], views: NDArray[np.float64]) -> NDArr
     normal = rows.transpose(0, 2, 1) @ rows
     homography = np.linalg.eigh(normal)[1][:, :, 0].reshape(-1, 3, 3)
     carried = np.stack([x, y, unit], axis=-1) @ homography.transpose(0, 2, 1)
-    carried = carried[..., :2] / carried[..., 2:]
+    weights = carried[..., 2:]
+    carried = carried[..., :2] / np.where(np.abs(weights) < 1e-12, 1e-12, weights)
     distance = np.sqrt(((carried - others) ** 2).sum(axis=2).mean(axis=1))
-    left = distance / np.maximum(_eye_distances(others), 1e-6)
-    return np.asarray(np.nan_to_num(left, nan=0.0, posinf=0.0), np.float64)
+    return np.asarray(distance / np.maximum(_eye_distances(others), 1e-6), np.float64)
 
 
 def _not_run(turned: int) -> TestResult:

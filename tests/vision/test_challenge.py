@@ -1,0 +1,232 @@
+"""The challenge counts only what a person did after the prompt, in the right direction, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from vouchbox.messages import Prompt, TestResult, TestStatus
+from vouchbox.reasons import Reason
+from vouchbox.vision.challenge import RETURN_S, START_S, WINDOW_S, Challenge
+from vouchbox.vision.observation import Box, Face, Observation, Pose
+
+RATE = 15.0
+POINTS = np.zeros((468, 3), np.float32)
+Person = Callable[[float, Prompt | None, float], dict[str, float]]
+"""What a person does at a time, given the prompt on the screen and when it appeared."""
+
+
+def seen(seconds: float, **doing: float) -> Observation:
+    yaw, pitch = doing.get("yaw", 0.0), doing.get("pitch", 0.0)
+    eye = 0.28 * (1.0 - doing.get("shut", 0.0))
+    right = 0.28 if doing.get("wink") else eye
+    size = 90.0 * doing.get("size", 1.0) * float(np.cos(np.radians(yaw)))
+    face = Face(Box(0, 0, 200, 200), POINTS, 1.0, Pose(yaw, pitch, 0.0), eye, right, size)
+    return Observation(round(seconds * RATE), seconds, 0, 1, face, True, 1, 1.0, 100.0)
+
+
+def unseen(seconds: float) -> Observation:
+    return Observation(round(seconds * RATE), seconds, 0, 0, None, False, 1, 1.0, 100.0)
+
+
+def perform(prompts: tuple[Prompt, ...], person: Person) -> tuple[TestResult, Challenge, float]:
+    challenge = Challenge(prompts)
+    shown: Prompt | None = None
+    since = now = 0.0
+    for index in range(600):
+        now = index / RATE
+        doing = person(now, shown, since)
+        challenge.observe(unseen(now) if doing.get("away") else seen(now, **doing))
+        if challenge.finished(now):
+            break
+        prompt = challenge.current_prompt(now)
+        if prompt is not shown:
+            shown, since = prompt, now
+    return challenge.result(), challenge, now
+
+
+def ease(part: float) -> float:
+    part = min(max(part, 0.0), 1.0)
+    return part**3 * (10.0 + part * (6.0 * part - 15.0))
+
+
+def movement(prompt: Prompt, done: float) -> dict[str, float]:
+    return {
+        Prompt.TURN_LEFT: {"yaw": 28.0 * done},
+        Prompt.TURN_RIGHT: {"yaw": -28.0 * done},
+        Prompt.LOOK_UP: {"pitch": 16.0 * done},
+        Prompt.MOVE_CLOSER: {"size": 1.0 + 0.35 * done},
+        Prompt.BLINK: {"shut": 0.6 if 0.2 < done < 0.9 else 0.0},
+    }[prompt]
+
+
+class Cooperative:
+    """Follows each prompt after a human delay and comes back; `instead` does another thing for a prompt."""
+
+    def __init__(self, delay: float = 0.45, instead: dict[Prompt, Prompt] | None = None) -> None:
+        self._delay, self._instead = delay, instead or {}
+        self._last: tuple[Prompt, float] | None = None
+        self._released = 0.0
+
+    def __call__(self, now: float, prompt: Prompt | None, since: float) -> dict[str, float]:
+        if prompt is not None:
+            self._last = (self._instead.get(prompt, prompt), since)
+            self._released = now
+        if self._last is None:
+            return {}
+        wanted, began = self._last
+        out = ease((now - began - self._delay) / 0.6)
+        back = ease((now - self._released - 0.3) / 0.5)
+        return movement(wanted, min(out, 1.0 - back) if wanted is not Prompt.BLINK else out)
+
+
+ALL = tuple(Prompt)
+
+
+@pytest.mark.parametrize("prompt", ALL)
+def test_a_person_who_follows_a_prompt_meets_it(prompt: Prompt) -> None:
+    result, challenge, _ = perform((prompt,), Cooperative())
+    assert result.status is TestStatus.SUCCESS
+    (record,) = challenge.records()
+    assert record.met_s is not None
+    assert 0.4 < record.met_s - record.shown_s < WINDOW_S
+
+
+@pytest.mark.parametrize("delay", [0.25, 0.6])
+def test_three_prompts_are_met_within_seven_seconds(delay: float) -> None:
+    prompts = (Prompt.TURN_LEFT, Prompt.LOOK_UP, Prompt.TURN_RIGHT)
+    result, challenge, seconds = perform(prompts, Cooperative(delay))
+    assert result.status is TestStatus.SUCCESS
+    assert result.score == 1.0
+    assert result.measured == 3
+    assert [record.prompt for record in challenge.records()] == list(prompts)
+    assert seconds < 7.0
+
+
+@pytest.mark.parametrize("prompt", ALL)
+def test_who_does_nothing_meets_nothing(prompt: Prompt) -> None:
+    result, _, _ = perform((prompt,), lambda *_: {})
+    assert result.status is TestStatus.FAIL
+    assert result.score == 0.0
+    assert result.reasons == (Reason.CHALLENGE_FAILED,)
+
+
+@pytest.mark.parametrize(
+    ("asked", "done"),
+    [
+        (Prompt.TURN_LEFT, Prompt.TURN_RIGHT),
+        (Prompt.TURN_RIGHT, Prompt.TURN_LEFT),
+        (Prompt.TURN_LEFT, Prompt.LOOK_UP),
+        (Prompt.LOOK_UP, Prompt.TURN_LEFT),
+        (Prompt.MOVE_CLOSER, Prompt.TURN_RIGHT),
+        (Prompt.BLINK, Prompt.TURN_RIGHT),
+    ],
+)
+def test_a_wrong_movement_fails_the_prompt_at_once(asked: Prompt, done: Prompt) -> None:
+    result, challenge, seconds = perform((asked,), Cooperative(instead={asked: done}))
+    assert result.status is TestStatus.FAIL
+    assert seconds - challenge.records()[0].shown_s < WINDOW_S
+
+
+@pytest.mark.parametrize("prompt", [Prompt.TURN_LEFT, Prompt.LOOK_UP, Prompt.MOVE_CLOSER, Prompt.BLINK])
+def test_a_movement_that_is_already_under_way_does_not_count(prompt: Prompt) -> None:
+    def hasty(now: float, shown: Prompt | None, since: float) -> dict[str, float]:
+        if shown is None:
+            return {}
+        if prompt is Prompt.BLINK:
+            return {"shut": 0.6 if now - since < 0.5 else 0.0}
+        return movement(prompt, ease((now - since + 0.05) / 0.3))
+
+    result, _, _ = perform((prompt,), hasty)
+    assert result.status is TestStatus.FAIL
+
+
+def test_one_movement_can_not_serve_two_prompts() -> None:
+    def stays_turned(now: float, shown: Prompt | None, _: float) -> dict[str, float]:
+        return {"yaw": 30.0 * ease((now - 0.8) / 0.5)}
+
+    result, challenge, _ = perform((Prompt.TURN_LEFT, Prompt.BLINK, Prompt.TURN_LEFT), stays_turned)
+    assert result.status is TestStatus.FAIL
+    assert [record.met_s is not None for record in challenge.records()] == [True, False, False]
+
+
+def test_coming_back_from_the_left_is_no_turn_to_the_right() -> None:
+    second: list[float] = []
+
+    def late_return(now: float, shown: Prompt | None, since: float) -> dict[str, float]:
+        if shown is Prompt.TURN_RIGHT and not second:
+            second.append(since)
+        back = ease((now - second[0] - 0.4) / 0.5) if second else 0.0
+        return {"yaw": 30.0 * min(ease((now - 0.8) / 0.5), 1.0 - back)}
+
+    result, challenge, _ = perform((Prompt.TURN_LEFT, Prompt.TURN_RIGHT), late_return)
+    assert second, "the second prompt is shown although the head has not come back"
+    assert challenge.records()[1].met_s is None
+    assert result.status is TestStatus.FAIL
+
+
+def test_a_wink_is_no_blink() -> None:
+    def winks(now: float, shown: Prompt | None, since: float) -> dict[str, float]:
+        return {"shut": 0.6, "wink": 1.0} if shown and 0.4 < now - since < 0.7 else {}
+
+    assert perform((Prompt.BLINK,), winks)[0].status is TestStatus.FAIL
+
+
+def test_eyes_that_stay_shut_are_no_blink() -> None:
+    def sleeps(now: float, shown: Prompt | None, since: float) -> dict[str, float]:
+        return {"shut": 0.6} if shown and now - since > 0.4 else {}
+
+    assert perform((Prompt.BLINK,), sleeps)[0].status is TestStatus.FAIL
+
+
+def test_a_camera_that_hangs_low_changes_nothing() -> None:
+    follow = Cooperative()
+
+    def from_below(now: float, shown: Prompt | None, since: float) -> dict[str, float]:
+        doing = follow(now, shown, since)
+        return {**doing, "pitch": doing.get("pitch", 0.0) + 18.0, "yaw": doing.get("yaw", 0.0) - 6.0}
+
+    prompts = (Prompt.LOOK_UP, Prompt.TURN_RIGHT, Prompt.BLINK)
+    assert perform(prompts, from_below)[0].status is TestStatus.SUCCESS
+
+
+def test_a_face_that_never_rests_gets_no_challenge() -> None:
+    result, challenge, seconds = perform((Prompt.BLINK,), lambda now, *_: {"yaw": 20.0 * np.sin(9.0 * now)})
+    assert result.status is TestStatus.NOT_RUN
+    assert challenge.records() == ()
+    assert seconds < START_S + 1.0
+
+
+def test_without_any_face_the_challenge_ends_as_not_run() -> None:
+    result, _, seconds = perform((Prompt.BLINK, Prompt.LOOK_UP), lambda *_: {"away": 1.0})
+    assert result.status is TestStatus.NOT_RUN
+    assert seconds < START_S + 1.0
+
+
+def test_who_walks_away_fails_and_does_not_keep_the_session_open() -> None:
+    prompts = (Prompt.TURN_LEFT, Prompt.BLINK, Prompt.LOOK_UP)
+    result, _, seconds = perform(prompts, lambda now, *_: {"away": 1.0} if now > 0.6 else {})
+    assert result.status is TestStatus.FAIL
+    assert seconds <= START_S + len(prompts) * (WINDOW_S + RETURN_S) + 0.1
+
+
+def test_without_prompts_the_challenge_does_not_run() -> None:
+    challenge = Challenge(())
+    assert challenge.finished(0.0)
+    assert challenge.current_prompt(0.0) is None
+    assert challenge.result().status is TestStatus.NOT_RUN
+
+
+def test_a_prompt_is_shown_until_it_is_met_and_none_while_the_head_comes_back() -> None:
+    shown: list[Prompt | None] = []
+    follow = Cooperative()
+
+    def watching(now: float, prompt: Prompt | None, since: float) -> dict[str, float]:
+        if not shown or shown[-1] is not prompt:
+            shown.append(prompt)
+        return follow(now, prompt, since)
+
+    perform((Prompt.TURN_LEFT, Prompt.TURN_RIGHT), watching)
+    assert shown[:4] == [None, Prompt.TURN_LEFT, None, Prompt.TURN_RIGHT]
