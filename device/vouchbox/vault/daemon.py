@@ -139,6 +139,7 @@ class Vault:
     def _answer(self, knock: Knock) -> None:
         match knock:
             case Joined("kiosk"):
+                log.info("the kiosk is here")
                 self._steward.ask_again(self._state)
             case Joined("uplink") | Left("uplink"):
                 self._courier.uplink_changed()
@@ -154,6 +155,7 @@ class Vault:
                 self._vision = message
                 self._steward.vision = message
                 self._drive(VisionJoined())
+                log.info("the vision room is ready")
             case Progress():
                 if self._state.step is Step.CAPTURING and self._is_current(message.session):
                     self._doors.send("kiosk", message)

@@ -1,0 +1,237 @@
+"""The whole house on one machine: a broker, the four rooms of the box and a relying party, each a process.
+
+Everything is real: mosquitto with TLS 1.3 and client certificates, the keys, the sockets, the database.
+Only the person is simulated, or recorded, or sits before a webcam, and the verdict says so. All files lie
+in one private folder that is removed at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from vouchbox import config as configuration
+from vouchbox.config import Config
+from vouchbox.relying_party import keys as party_keys
+from vouchbox.relying_party import settings as party_settings
+from vouchbox.relying_party.formats import to_base64url
+from vouchbox.relying_party.settings import Settings
+from vouchbox.simulator.broker import Broker
+from vouchbox.simulator.certificates import Authority
+from vouchbox.simulator.processes import Room
+from vouchbox.simulator.registration import PARTY, registration
+from vouchbox.vault import egress
+from vouchbox.vault.egress import Departure
+from vouchbox.vault.provision import PUBLIC_FILE, create_identity
+from vouchbox.vault.store import Store
+
+SITE, DEVICE = "demo", "box-1"
+Sections = dict[str, dict[str, str | int | Path]]
+Answer = Literal["accept", "decline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Who stands before which camera, and how time passes: the [camera] section of the configuration."""
+
+    source: str
+    pace: Literal["real", "fast"] = "fast"
+    width: int = 640
+    height: int = 480
+    frame_rate: int = 15
+
+
+class House:
+    """A running house; a context manager. `folder` holds every file that any room of it writes."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        *,
+        answer: Answer = "accept",
+        runtime: str = "auto",
+        vision_prefix: tuple[str, ...] = (),
+    ) -> None:
+        self._scene = scene
+        self._answer: Answer = answer
+        self._runtime = runtime
+        self._vision_prefix = vision_prefix
+        self._rooms: dict[str, Room] = {}
+        self._started: Counter[str] = Counter()
+        self._stack = contextlib.ExitStack()
+        self.folder = Path(tempfile.mkdtemp(prefix="vouchbox-"))
+        self.config: Config
+        self.settings: Settings
+        self.broker: Broker
+
+    def __enter__(self) -> House:
+        self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        try:
+            self._furnish()
+            self._start("vault").wait_for(self.config.socket("kiosk"))
+            for name in ("kiosk", "uplink", "vision"):
+                self._start(name)
+            self._start("relying-party")
+            self._await_rooms()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    @property
+    def box(self) -> str:
+        """The box's name for requests."""
+        return self.config.box.audience
+
+    def room(self, name: str) -> Room:
+        """A running room: vault, kiosk, uplink, vision or relying-party."""
+        return self._rooms[name]
+
+    def change(self, scene: Scene | None = None, *, answer: Answer | None = None) -> None:
+        """Put someone else before the camera, or someone who answers otherwise."""
+        if scene is not None and scene != self._scene:
+            self._scene = scene
+            self._configure()
+            self.restart("vision")
+        if answer is not None and answer != self._answer:
+            self._answer = answer
+            self.restart("kiosk")
+
+    def restart(self, name: str) -> None:
+        """Stop a room and start it again; returns when it takes part."""
+        self._rooms.pop(name).stop()
+        self._start(name)
+        self._await_rooms()
+
+    def departures(self) -> list[Departure]:
+        """Everything that left the box so far."""
+        store = Store(self.config.box.state, read_only=True)
+        try:
+            return list(egress.read(store))
+        finally:
+            store.close()
+
+    def require(self) -> None:
+        """Raises RoomGone when a room has ended."""
+        for room in self._rooms.values():
+            room.require()
+
+    def _furnish(self) -> None:
+        folder = self.folder
+        tls = Authority(folder / "tls")
+        server = tls.server("broker", hosts=("localhost", "127.0.0.1"))
+        tls.client("box", f"{SITE}/{DEVICE}")
+        tls.client("verdicts", "relying-party")
+        tls.client("templates", "enrolment")
+        self.broker = self._stack.enter_context(Broker(tls.path, server))
+        for name in ("run", "state", "parties", "boxes"):
+            (folder / name).mkdir(mode=0o700)
+        self._configure()
+        create_identity(self.config.vault.keys, audience=self.config.box.audience)
+        shutil.copy(self.config.vault.keys / PUBLIC_FILE, folder / "boxes" / f"{DEVICE}.json")
+        party = party_keys.generate(folder / "party")
+        seal_key = to_base64url(party.public_seal)
+        text = registration(PARTY, verification_key=party.public_jwk, seal_key=seal_key)
+        (folder / "parties" / f"{PARTY}.toml").write_text(text)
+        (folder / "relying-party.toml").write_text(_party_file(folder, self.broker.port))
+        self.settings = party_settings.load(folder / "relying-party.toml")
+
+    def _configure(self) -> None:
+        path = self.folder / "vouchbox.toml"
+        path.write_text(_box_file(self.folder, self._scene, self._runtime, self.broker.port))
+        self.config = configuration.load(path)
+
+    def _start(self, name: str) -> Room:
+        arguments = [name, "--config", str(self.folder / "vouchbox.toml")]
+        if name == "relying-party":
+            arguments = [name, "serve", "--config", str(self.folder / "relying-party.toml")]
+        if name == "kiosk":
+            arguments += ["--answer", self._answer]
+        prefix = self._vision_prefix if name == "vision" else ()
+        room = Room(name, arguments, self.folder, prefix=prefix)
+        self._started[name] += 1
+        self._rooms[name] = room
+        return room
+
+    def _await_rooms(self) -> None:
+        """Until every room has joined as often as it was started: a request before that finds nobody."""
+        for name, sign, room, times in _SIGNS:
+            log, wanted = self._rooms[room].log, times * self._started[name]
+            self._rooms[name].wait_until(partial(_says, log, sign, wanted), "joined the house")
+
+    def _close(self) -> None:
+        for room in reversed(list(self._rooms.values())):
+            room.stop()
+        self._stack.close()
+
+
+_SIGNS = (
+    ("kiosk", "the kiosk is here", "vault", 1),
+    ("vision", "the vision room is ready", "vault", 1),
+    ("uplink", "connected to", "uplink", 1),
+    ("relying-party", "listening on", "relying-party", 2),
+)
+"""Which room has joined when which line stands in whose log, and how often per start."""
+
+
+def _says(log: Path, sign: str, times: int) -> bool:
+    return log.read_text(errors="replace").count(sign) >= times
+
+
+def _box_file(folder: Path, scene: Scene, runtime: str, port: int) -> str:
+    tls = folder / "tls"
+    sections: Sections = {
+        "box": {"site": SITE, "device": DEVICE, "run": folder / "run", "state": folder / "state"},
+        "camera": {
+            "source": scene.source,
+            "pace": scene.pace,
+            "width": scene.width,
+            "height": scene.height,
+            "frame-rate": scene.frame_rate,
+        },
+        "vision": {"runtime": runtime},
+        "vault": {"keys": folder / "keys", "parties": folder / "parties"},
+        "uplink": {
+            "host": "localhost",
+            "port": port,
+            "ca": tls / "ca.pem",
+            "certificate": tls / "box.pem",
+            "key": tls / "box.key",
+        },
+    }
+    return "\n".join(_toml(sections))
+
+
+def _party_file(folder: Path, port: int) -> str:
+    tls = folder / "tls"
+    sections: Sections = {
+        "party": {
+            "id": PARTY,
+            "keys": folder / "party",
+            "boxes": folder / "boxes",
+            "ledger": folder / "ledger.sqlite",
+        },
+        "broker": {"host": "localhost", "port": port, "ca": tls / "ca.pem"},
+        "verdicts": {"certificate": tls / "verdicts.pem", "key": tls / "verdicts.key"},
+        "templates": {"certificate": tls / "templates.pem", "key": tls / "templates.key"},
+    }
+    return "\n".join(_toml(sections))
+
+
+def _toml(sections: Sections) -> Iterator[str]:
+    for name, members in sections.items():
+        yield f"[{name}]"
+        for key, value in members.items():
+            yield f"{key} = {value if isinstance(value, int) else json.dumps(os.fspath(value))}"
