@@ -22,7 +22,7 @@ OUTCOMES: dict[Outcome, str] = {
     Outcome.LIVE: "Done. A live person was seen.",
     Outcome.MATCH: "Done. You are the person who enrolled.",
     Outcome.NO_MATCH: "You are not the person who enrolled here.",
-    Outcome.DECLINED: "You declined.",
+    Outcome.DECLINED: "No check was made.",
     Outcome.CANCELLED: "Stopped.",
     Outcome.INCONCLUSIVE: "No result this time.",
     Outcome.ATTACK_SUSPECTED: "The box could not see a live person.",
