@@ -204,7 +204,7 @@ def _box_file(folder: Path, scene: Scene, runtime: str, port: int) -> str:
         "vision": {"runtime": runtime},
         "vault": {"keys": folder / "keys", "parties": folder / "parties"},
         "uplink": {
-            "host": "localhost",
+            "host": "127.0.0.1",
             "port": port,
             "ca": tls / "ca.pem",
             "certificate": tls / "box.pem",
@@ -223,7 +223,7 @@ def _party_file(folder: Path, port: int) -> str:
             "boxes": folder / "boxes",
             "ledger": folder / "ledger.sqlite",
         },
-        "broker": {"host": "localhost", "port": port, "ca": tls / "ca.pem"},
+        "broker": {"host": "127.0.0.1", "port": port, "ca": tls / "ca.pem"},
         "verdicts": {"certificate": tls / "verdicts.pem", "key": tls / "verdicts.key"},
         "templates": {"certificate": tls / "templates.pem", "key": tls / "templates.key"},
     }

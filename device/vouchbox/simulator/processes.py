@@ -54,11 +54,8 @@ class Room:
 
     def require(self) -> None:
         """Raises RoomGone, with the room's last words, when it has ended."""
-        if self.alive():
-            return
-        words = self.log.read_text(errors="replace").strip().splitlines()
-        last = words[-1] if words else f"exit code {self._process.returncode}"
-        raise RoomGone(f"the {self.name} ended ({last})", f"look into {self.log}")
+        if not self.alive():
+            raise RoomGone(f"the {self.name} ended ({self._last_words()})", f"look into {self.log}")
 
     def wait_for(self, path: Path, timeout_s: float = 30.0) -> None:
         """Return once `path` exists; raises RoomGone when the room ends or takes too long."""
@@ -70,8 +67,14 @@ class Room:
         while not ready():
             self.require()
             if time.monotonic() > deadline:
-                raise RoomGone(f"the {self.name} has not {what} in time", f"look into {self.log}")
+                raise RoomGone(
+                    f"the {self.name} has not {what} in time ({self._last_words()})", f"look into {self.log}"
+                )
             time.sleep(0.02)
+
+    def _last_words(self) -> str:
+        words = self.log.read_text(errors="replace").strip().splitlines()
+        return words[-1] if words else f"exit code {self._process.returncode}"
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL; safe to call twice."""

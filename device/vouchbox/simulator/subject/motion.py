@@ -48,13 +48,16 @@ class Posture:
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How something moves: reaction and movement times in seconds, reach in degrees and magnification,
-    sway in degrees and parts of the distance between the eyes, `can_blink` for what has lids."""
+    `stray` how far (degrees of yaw and pitch, magnification) a movement misses what it does not aim at, for
+    nobody moves twice alike, sway in degrees and parts of the distance between the eyes, `can_blink` for
+    what has lids."""
 
     delay_s: tuple[float, float] = (0.25, 0.60)
     move_s: tuple[float, float] = (0.50, 0.75)
     yaw: float = 31.0
     pitch: float = 14.0
     closeness: float = 1.36
+    stray: tuple[float, float, float] = (3.0, 3.0, 0.04)
     sway_degrees: float = 0.8
     sway_shift: float = 0.03
     tremor_shift: float = 0.0
@@ -64,7 +67,15 @@ class Manner:
 LIVE = Manner()
 BY_HAND = Manner(yaw=33.0, pitch=20.0, sway_degrees=1.6, sway_shift=0.06, tremor_shift=0.006, can_blink=False)
 HELD = Manner(sway_degrees=1.4, sway_shift=0.05, tremor_shift=0.006, can_blink=False)
-ON_A_TABLE = Manner(yaw=0.0, pitch=0.0, closeness=1.0, sway_degrees=0.0, sway_shift=0.0, can_blink=False)
+ON_A_TABLE = Manner(
+    yaw=0.0,
+    pitch=0.0,
+    closeness=1.0,
+    stray=(0.0, 0.0, 0.0),
+    sway_degrees=0.0,
+    sway_shift=0.0,
+    can_blink=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,7 @@ class Motion:
         delay = float(self._random.uniform(*self._manner.delay_s))
         seconds = float(self._random.uniform(*self._manner.move_s))
         reach = float(self._random.uniform(0.92, 1.08))
+        stray = [float(self._random.uniform(-1.0, 1.0)) for _ in range(3)]
         if self._follow is Follow.LATE and prompt is not None:
             delay += LATE_S
         if self._follow is Follow.WRONG and prompt is not None:
@@ -125,7 +137,7 @@ class Motion:
             length = sum(SHOWN_BLINK_S) + 0.12
             self._blinks += [(start, SHOWN_BLINK_S), (start + length, SHOWN_BLINK_S)]
             self._blink_due = start + 2 * length + float(self._random.uniform(*BETWEEN_BLINKS_S))
-        self._next = _Glide(start, seconds, self._glide.goal, self._goal(prompt, reach))
+        self._next = _Glide(start, seconds, self._glide.goal, self._goal(prompt, reach, stray))
 
     def posture(self, time_s: float) -> Posture:
         """Where the subject is at `time_s`."""
@@ -144,17 +156,18 @@ class Motion:
             self._lids(time_s),
         )
 
-    def _goal(self, prompt: Prompt | None, reach: float) -> tuple[float, float, float]:
+    def _goal(self, prompt: Prompt | None, reach: float, stray: list[float]) -> tuple[float, float, float]:
         manner = self._manner
+        yaw, pitch, near = (part * most for part, most in zip(stray, manner.stray, strict=True))
         if prompt is Prompt.TURN_LEFT:
-            return manner.yaw * reach, 0.0, 1.0
+            return manner.yaw * reach, pitch, 1.0 + near
         if prompt is Prompt.TURN_RIGHT:
-            return -manner.yaw * reach, 0.0, 1.0
+            return -manner.yaw * reach, pitch, 1.0 + near
         if prompt is Prompt.LOOK_UP:
-            return 0.0, manner.pitch * reach, 1.0
+            return yaw, manner.pitch * reach, 1.0 + near
         if prompt is Prompt.MOVE_CLOSER:
-            return 0.0, 0.0, 1.0 + (manner.closeness - 1.0) * reach
-        return 0.0, 0.0, 1.0
+            return yaw, pitch, 1.0 + (manner.closeness - 1.0) * reach
+        return yaw / 2, pitch / 2, 1.0 + near / 2
 
     def _settle(self, time_s: float) -> None:
         """Begin the movement that is due; it starts from wherever the last one has got to."""
