@@ -32,19 +32,19 @@ TURNED_VIEWS = 6
 THRESHOLD = 0.5
 """Score from which on the face is a head."""
 
-HEAD = 0.46
-"""The leftover that scores 1, in eye distances over the sine of the turn. Heads leave 0.28 to 0.45, flat
-sheets 0.02 to 0.10, sheets bent by 40 to 80 degrees 0.06 to 0.20 (LIVENESS.md)."""
+HEAD = 0.5
+"""The leftover that scores 1, in eye distances over the sine of the turn. Heads leave 0.26 to 0.50, flat
+sheets 0.03 to 0.11, sheets bent by 40 to 80 degrees 0.06 to 0.23 (LIVENESS.md)."""
 
-FLAT = 0.11
-"""A leftover below this is a sheet for certain."""
+FLAT = 0.09
+"""A leftover below this is a sheet for certain; grimaces begin at 0.10."""
 
 BENT = 0.20
 """A leftover below this is a bent sheet when the pose has turned as well. Without that it may be a grimace,
 which looks like a shortening, and the test does not run; so it does between this and a head's."""
 
 POSE_DEGREES = 11.0
-"""The pose has turned when its median change over the turned views is at least this."""
+"""The pose has turned when its median change over the turned views is at least this. A head's always has."""
 
 SMALLEST_EYE_DISTANCE_PX = 35.0
 """Below this distance between the eyes the landmarks are too coarse to tell a head from a sheet."""
@@ -102,8 +102,9 @@ class Geometry:
         if depth is None:
             return _not_run(0)
         score = float(min(depth.leftover / HEAD, 1.0))
-        is_head = score >= THRESHOLD
-        limit = BENT if depth.pose_degrees >= POSE_DEGREES else FLAT
+        pose_turned = depth.pose_degrees >= POSE_DEGREES
+        is_head = score >= THRESHOLD and pose_turned
+        limit = BENT if pose_turned else FLAT
         if not is_head and depth.leftover >= limit:
             return _not_run(depth.turned)
         return TestResult(

@@ -1,0 +1,81 @@
+"""How likely a recording meets random prompts: real clips, and an endless film of random head movements."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from vouchbox.messages import Level, TestName, TestStatus
+from vouchbox.vault.challenge import ENTROPY_BYTES, draw
+from vouchbox.vision.challenge import Challenge
+from vouchbox.vision.liveness import LivenessSession
+from vouchbox.vision.observation import Box, Face, Observation, Pose
+
+PROMPTS = 3
+SECONDS = 5.0
+RATE = 15.0
+_NO_POINTS = np.zeros((468, 3), np.float32)
+_GESTURES = ("left", "right", "up", "down", "closer", "away", "blink")
+
+
+def against_clip(seen: list[Observation], chance: random.Random) -> tuple[str, bool]:
+    """Start the clip anywhere and ask for random prompts: the challenge's status, and whether the three
+    tests that run without the passive one were all a success."""
+    latest = max(0.0, seen[-1].seconds - SECONDS - 2.0)
+    begin = chance.uniform(0.0, latest)
+    piece = [o for o in seen if o.seconds >= begin]
+    session = LivenessSession(Level.ACTIVE, _prompts(chance), SECONDS)
+    for o in piece:
+        seconds = o.seconds - piece[0].seconds
+        session.observe(replace(o, seconds=seconds))
+        if session.finished(seconds):
+            break
+    status = {result.name: result.status for result in session.results()}
+    ran = (TestName.CHALLENGE, TestName.GEOMETRY, TestName.CONTINUITY)
+    return status[TestName.CHALLENGE], all(status[name] is TestStatus.SUCCESS for name in ran)
+
+
+def against_random_film(chance: random.Random) -> str:
+    """A person who goes on moving at random, a gesture every second or two, against random prompts."""
+    challenge = Challenge(_prompts(chance))
+    for o in _film(chance):
+        challenge.observe(o)
+        if challenge.finished(o.seconds):
+            break
+    return challenge.result().status
+
+
+def _prompts(chance: random.Random) -> tuple[object, ...]:
+    return draw(f"{chance.random()}", chance.randbytes(ENTROPY_BYTES), PROMPTS)
+
+
+def _film(chance: random.Random) -> Iterator[Observation]:
+    """Gestures of human size and speed, each followed by the return, with pauses between; natural blinks."""
+    start, gesture = chance.uniform(0.2, 1.5), chance.choice(_GESTURES)
+    rise, hold = chance.uniform(0.3, 0.7), chance.uniform(0.2, 0.9)
+    blink = chance.uniform(0.5, 4.0)
+    for index in range(round(30.0 * RATE)):
+        t = index / RATE
+        if t > start + 2 * rise + hold:
+            start, gesture = t + chance.uniform(0.1, 1.2), chance.choice(_GESTURES)
+            rise, hold = chance.uniform(0.3, 0.7), chance.uniform(0.2, 0.9)
+        done = min(_ease((t - start) / rise), _ease((start + 2 * rise + hold - t) / rise))
+        if t > blink + 0.35:
+            blink = t + chance.uniform(1.5, 5.0)
+        shut = 0.6 if blink <= t < blink + 0.25 or (gesture == "blink" and done > 0.5) else 0.0
+        yaw = {"left": 28.0, "right": -28.0}.get(gesture, 0.0) * done
+        pitch = {"up": 16.0, "down": -16.0}.get(gesture, 0.0) * done
+        size = 100.0 * (1.0 + {"closer": 0.35, "away": -0.25}.get(gesture, 0.0) * done)
+        eye = 0.28 * (1.0 - shut) + chance.gauss(0.0, 0.008)
+        pose = Pose(yaw + chance.gauss(0.0, 0.7), pitch + chance.gauss(0.0, 0.7), 0.0)
+        px = size * float(np.cos(np.radians(yaw)))
+        face = Face(Box(200, 100, 440, 380), _NO_POINTS, 1.0, pose, eye, eye, px)
+        yield Observation(index, t, 0, 1, face, True, index, 1.0, 120.0)
+
+
+def _ease(part: float) -> float:
+    part = min(max(part, 0.0), 1.0)
+    return part**3 * (10.0 + part * (6.0 * part - 15.0))
