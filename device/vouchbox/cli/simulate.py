@@ -13,6 +13,7 @@ from rich.table import Table
 from vouchbox.errors import NoVerdict, UsageError
 from vouchbox.messages import Action, Level, Outcome
 from vouchbox.simulator.house import House, Scene
+from vouchbox.simulator.subject import spec
 from vouchbox.simulator.visit import Visit, visit
 
 _NO_STATEMENT = (Outcome.INCONCLUSIVE, Outcome.CANCELLED, Outcome.REFUSED)
@@ -98,7 +99,7 @@ def _scene(clip: Path | None, webcam: int | None, subject: str | None, pace: str
     elif webcam is not None:
         source = f"webcam:{webcam}"
     else:
-        source = f"simulated:{subject or 'collins'}"
+        source = f"simulated:{spec.parse(subject or 'collins')}"
     if pace is None:
         pace = "real" if webcam is not None else "fast"
     return Scene(source, "real" if pace == "real" else "fast")
