@@ -21,7 +21,7 @@ NOTICE: Mapping[str, str | list[str]] = {
     "storage-location": "Example Pickup Ltd, data centre in Frankfurt, Germany",
     "retention": "verdict 30 days, template until the parcel is collected, at most 30 days",
     "jurisdiction": "European Union (GDPR, articles 6 and 9)",
-    "withdrawal": "show the receipt at any counter, or write to privacy@pickup.example",
+    "withdrawal": "ask the staff at any counter, or write to privacy@pickup.example",
     "alternative": "show an ID to the staff; it takes as long and costs nothing",
     "language": "en",
     "other-uses": "none",
