@@ -122,6 +122,8 @@ class Measurement:
         for _ in self._each(range(FILM_SESSIONS), "random film"):
             status = guessing.against_random_film(chance)
             self.count("luck", "film of random head movements, challenge", status, SUCCESS)
+            status = guessing.against_recorded_session(chance)
+            self.count("luck", "recording of another session, challenge", status, SUCCESS)
 
     def simulated(self, sessions: int) -> None:
         """Whole sessions of the simulated subject at level active."""

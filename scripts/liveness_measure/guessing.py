@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vouchbox.messages import Level, TestName, TestStatus
+from vouchbox.messages import Level, Prompt, TestName, TestStatus
 from vouchbox.vault.challenge import ENTROPY_BYTES, draw
 from vouchbox.vision.challenge import Challenge
 from vouchbox.vision.liveness import LivenessSession
@@ -18,6 +18,13 @@ PROMPTS = 3
 SECONDS = 5.0
 RATE = 15.0
 _NO_POINTS = np.zeros((468, 3), np.float32)
+_AS_GESTURE = {
+    Prompt.TURN_LEFT: "left",
+    Prompt.TURN_RIGHT: "right",
+    Prompt.LOOK_UP: "up",
+    Prompt.MOVE_CLOSER: "closer",
+    Prompt.BLINK: "blink",
+}
 _GESTURES = ("left", "right", "up", "down", "closer", "away", "blink")
 
 
@@ -48,7 +55,43 @@ def against_random_film(chance: random.Random) -> str:
     return challenge.result().status
 
 
-def _prompts(chance: random.Random) -> tuple[object, ...]:
+def against_recorded_session(chance: random.Random) -> str:
+    """The worst a recording can be: a person who followed other prompts, played from the first frame on."""
+    recorded = _followed(chance)
+    challenge = Challenge(_prompts(chance))
+    for o in recorded:
+        challenge.observe(o)
+        if challenge.finished(o.seconds):
+            break
+    return challenge.result().status
+
+
+def _followed(chance: random.Random) -> list[Observation]:
+    """A whole session of a person who follows each prompt after a human delay and comes back."""
+    challenge = Challenge(_prompts(chance))
+    asked: tuple[Prompt, float, float, float] | None = None
+    over: float | None = None
+    film = []
+    for index in range(round(20.0 * RATE)):
+        t = index / RATE
+        prompt = challenge.current_prompt(t)
+        if prompt is not None and (asked is None or over is not None):
+            asked, over = (prompt, t, chance.uniform(0.25, 0.6), chance.uniform(0.45, 0.75)), None
+        if prompt is None and asked is not None and over is None:
+            over = t + chance.uniform(0.25, 0.5)
+        gesture, done = "", 0.0
+        if asked is not None:
+            what, since, delay, rise = asked
+            gesture = _AS_GESTURE[what]
+            back = _ease((t - over) / rise) if over is not None else 0.0
+            done = min(_ease((t - since - delay) / rise), 1.0 - back)
+        shut = 0.6 if gesture == "blink" and 0.2 < done < 0.95 else 0.0
+        film.append(_frame(index, gesture, done, shut, chance))
+        challenge.observe(film[-1])
+    return film
+
+
+def _prompts(chance: random.Random) -> tuple[Prompt, ...]:
     return draw(f"{chance.random()}", chance.randbytes(ENTROPY_BYTES), PROMPTS)
 
 
@@ -66,14 +109,19 @@ def _film(chance: random.Random) -> Iterator[Observation]:
         if t > blink + 0.35:
             blink = t + chance.uniform(1.5, 5.0)
         shut = 0.6 if blink <= t < blink + 0.25 or (gesture == "blink" and done > 0.5) else 0.0
-        yaw = {"left": 28.0, "right": -28.0}.get(gesture, 0.0) * done
-        pitch = {"up": 16.0, "down": -16.0}.get(gesture, 0.0) * done
-        size = 100.0 * (1.0 + {"closer": 0.35, "away": -0.25}.get(gesture, 0.0) * done)
-        eye = 0.28 * (1.0 - shut) + chance.gauss(0.0, 0.008)
-        pose = Pose(yaw + chance.gauss(0.0, 0.7), pitch + chance.gauss(0.0, 0.7), 0.0)
-        px = size * float(np.cos(np.radians(yaw)))
-        face = Face(Box(200, 100, 440, 380), _NO_POINTS, 1.0, pose, eye, eye, px)
-        yield Observation(index, t, 0, 1, face, True, index, 1.0, 120.0)
+        yield _frame(index, gesture, done, shut, chance)
+
+
+def _frame(index: int, gesture: str, done: float, shut: float, chance: random.Random) -> Observation:
+    """What the landmarks say of a gesture that is done to a part."""
+    yaw = {"left": 28.0, "right": -28.0}.get(gesture, 0.0) * done
+    pitch = {"up": 16.0, "down": -16.0}.get(gesture, 0.0) * done
+    size = 100.0 * (1.0 + {"closer": 0.35, "away": -0.25}.get(gesture, 0.0) * done)
+    eye = 0.28 * (1.0 - shut) + chance.gauss(0.0, 0.008)
+    pose = Pose(yaw + chance.gauss(0.0, 0.7), pitch + chance.gauss(0.0, 0.7), 0.0)
+    px = size * float(np.cos(np.radians(yaw)))
+    face = Face(Box(200, 100, 440, 380), _NO_POINTS, 1.0, pose, eye, eye, px)
+    return Observation(index, index / RATE, 0, 1, face, True, index, 1.0, 120.0)
 
 
 def _ease(part: float) -> float:

@@ -46,8 +46,8 @@ def clip(path: Path, seconds: float = 6.0, rate: float = RATE, noise: float = 0.
         points = SHAPE.copy()
         points[:, :2] += middle
         points[:, :2] += random.normal(0.0, noise, (468, 2))
-        points = (points * EYES_PX + 300.0).astype(np.float32)
-        face = Face(Box(200, 200, 400, 400), points, 1.0, Pose(0, 0, 0), 0.28, 0.28, EYES_PX)
+        seen_at = (points * EYES_PX + 300.0).astype(np.float32)
+        face = Face(Box(200, 200, 400, 400), seen_at, 1.0, Pose(0, 0, 0), 0.28, 0.28, EYES_PX)
         change = 0.6 + 8.0 * speed + random.uniform(0.0, 0.2)
         seen.append(Observation(index, t, 0, 1, face, index > 0, 1000 + index, change, 120.0))
     return seen

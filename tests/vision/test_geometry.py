@@ -47,7 +47,7 @@ def turned(shape: Shape, yaw: float, pitch: float) -> Shape:
     a, b = np.radians([-yaw, pitch])
     about_y = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
     about_x = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
-    return shape @ (about_x @ about_y).T
+    return np.asarray(shape @ (about_x @ about_y).T)
 
 
 def views(
