@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -38,6 +39,8 @@ def test_the_vision_process_opens_no_network_socket_and_writes_no_file(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # As the simulator and the units start it; a fresh checkout has no bytecode yet.
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
     )
     channel = listener.accept(decoder(VisionToVault), peer="vision")
     assert channel is not None

@@ -23,6 +23,9 @@ STOP_S = 10.0
 _KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "VOUCHBOX_RUNTIME", "VOUCHBOX_MOSQUITTO")
 """What a room inherits of the environment."""
 
+_FORCED = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+"""A room writes what its design allows, and bytecode is not among it."""
+
 
 class Room:
     """A running `vouchbox` subcommand; `log` is the file with what it wrote."""
@@ -39,7 +42,7 @@ class Room:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment | {"PYTHONUNBUFFERED": "1"},
+                env=environment | _FORCED,
                 start_new_session=True,
             )
 
