@@ -47,10 +47,10 @@ LOOP_LIKENESS = 0.05
 """Difference of two movements over their own size (both squared): below this they are one recording. Loops
 leave 0.001 to 0.03; the two most alike movements of a person in our clips differ by 0.25."""
 
-SWAY = 0.0021
+SWAY = 0.0023
 """A person's face moves by more than this (root mean square, in eye distances, after averaging the noise
-of 0.3 s); the stillest in our clips by 0.0025 in three seconds, prints on a stand by 0.0002 to 0.0019 unless
-the picture is very noisy."""
+of 0.3 s); the stillest in our clips by 0.0025 in three seconds. Prints on a stand reach 0.0002 to 0.0021,
+where the upper end is a small face in a noisy picture: the gap is narrow, and stands for one person."""
 
 SWAY_OVER_NOISE = 4.0
 """Stillness also means that the slow movement is no more than noise leaves, as a ratio of variances."""
