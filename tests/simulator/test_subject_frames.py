@@ -29,6 +29,8 @@ EVERYBODY = (
     "replay-phone:collins",
     "replay-monitor:hopper",
     "mask:collins",
+    "collins?side=0.7&gamma=1.3&kelvin=4000&grain=2&size=1.2&brightness=0.8",
+    "replay-phone:hopper?film=session",
 )
 
 
@@ -70,6 +72,12 @@ def test_a_recording_knows_no_prompt(words: str) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(plain, asked, strict=True))
 
 
+def test_an_operator_plays_the_film_that_the_prompt_asks_for() -> None:
+    words = "replay-monitor:collins?film=cued"
+    still, moved = frames(words, 25)[-1], frames(words, 25, Prompt.TURN_LEFT)[-1]
+    assert np.abs(still.astype(int) - moved).mean() > 3.0
+
+
 def test_a_second_run_begins_afresh() -> None:
     subject = simulated("collins", SMALL)
     first, second = np.zeros((2, 120, 160, 3), np.uint8)
@@ -91,6 +99,42 @@ def test_light_is_what_it_is_called() -> None:
     assert lumas["dark"] < 40 < lumas["normal"] < 170 < lumas["bright"]
     sides = frames("collins?light=side", 1)[0]
     assert sides[:, :60].mean() > 3 * sides[:, 100:].mean()
+
+
+def test_numbers_change_the_light_as_they_are_called() -> None:
+    plain = frames("collins", 1)[0].astype(float)
+    seen = {
+        option: frames(f"collins?{option}", 1)[0].astype(float)
+        for option in ("brightness=0.6", "gamma=1.5", "kelvin=3500", "kelvin=9500", "side=0.8", "grain=6")
+    }
+    assert seen["brightness=0.6"].mean() < 0.7 * plain.mean()
+    assert seen["gamma=1.5"].mean() < 0.95 * plain.mean()
+
+    def warmth(frame: Image) -> float:
+        return float(frame[..., 0].mean() / frame[..., 2].mean())
+
+    assert warmth(seen["kelvin=9500"]) < warmth(plain) < warmth(seen["kelvin=3500"])
+    ratio = seen["side=0.8"] / np.maximum(plain, 1.0)
+    assert ratio[:, 100:].mean() > 1.2 * ratio[:, :60].mean()
+    assert np.abs(np.diff(seen["grain=6"], axis=1)).mean() > 2 * np.abs(np.diff(plain, axis=1)).mean()
+
+
+def test_light_from_the_side_falls_on_a_head_and_not_on_a_print_as_on_a_head() -> None:
+    camera = Camera(width=320, height=240, pace="fast")
+
+    def contrast(words: str) -> float:
+        pair = [frames(f"{words}?side={side}", 1, camera=camera)[0].astype(float) for side in (-0.9, 0.9)]
+        # Two places left and right of the nose: so close that the room's own fall of light is small.
+        left, right = np.s_[105:125, 140:150], np.s_[105:125, 170:180]
+        return float((pair[0][left] / pair[1][left]).mean() / (pair[0][right] / pair[1][right]).mean())
+
+    assert contrast("collins") > 1.5 * contrast("print:collins")
+
+
+def test_size_and_bend_change_the_picture() -> None:
+    plain = frames("print:collins", 1)[0].astype(int)
+    for words in ("print:collins?size=0.7", "print:collins?bend=100"):
+        assert np.abs(frames(words, 1)[0] - plain).mean() > 3.0
 
 
 def test_says_that_it_is_simulated_and_what_it_shows() -> None:

@@ -12,9 +12,10 @@ from vouchbox.config import Camera
 from vouchbox.errors import ModelError
 from vouchbox.messages import Prompt
 from vouchbox.simulator.subject import portraits
-from vouchbox.simulator.subject.figure import eye_distance, figure
+from vouchbox.simulator.subject.figure import figure
 from vouchbox.simulator.subject.motion import Posture
 from vouchbox.simulator.subject.paper import bend, flat_sheet
+from vouchbox.simulator.subject.portraits import eye_distance
 from vouchbox.simulator.subject.source import simulated
 from vouchbox.simulator.subject.spec import PortraitName
 from vouchbox.simulator.subject.warp import LATTICE_PX, Sheet, project

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vouchbox.errors import UsageError
 from vouchbox.simulator.subject.spec import (
+    RANGES,
     SEED_LIMIT,
     Attack,
     Distance,
     Faces,
+    Film,
     Follow,
     Light,
     Noise,
@@ -20,9 +24,11 @@ from vouchbox.simulator.subject.spec import (
     parse,
 )
 
+NUMBERS = {name: st.floats(*limits) for name, limits in RANGES.items() if name != "bend"}
+PORTRAITS = st.sampled_from(PortraitName) | st.sampled_from([Path("me.jpg"), Path("/a b/c:d=e&f.png")])
 PEOPLE = st.builds(
     SubjectSpec,
-    portrait=st.sampled_from(PortraitName),
+    portrait=PORTRAITS,
     attack=st.just(Attack.NONE),
     light=st.sampled_from(Light),
     noise=st.sampled_from(Noise),
@@ -30,11 +36,20 @@ PEOPLE = st.builds(
     follow=st.sampled_from(Follow),
     faces=st.sampled_from(Faces),
     seed=st.integers(0, SEED_LIMIT),
+    **NUMBERS,
 )
-ATTACKS = st.builds(
+PRINTS = st.builds(
     SubjectSpec,
-    portrait=st.sampled_from(PortraitName),
-    attack=st.sampled_from(Attack),
+    portrait=PORTRAITS,
+    attack=st.sampled_from((Attack.PRINT, Attack.BENT_PRINT)),
+    bend=st.none() | st.floats(*RANGES["bend"]),
+    **NUMBERS,
+)
+REPLAYS = st.builds(
+    SubjectSpec,
+    portrait=PORTRAITS,
+    attack=st.sampled_from((Attack.REPLAY_PHONE, Attack.REPLAY_MONITOR)),
+    film=st.sampled_from(Film),
     light=st.sampled_from(Light),
     seed=st.integers(0, SEED_LIMIT),
 )
@@ -52,6 +67,12 @@ PIECES = st.sampled_from(
         "dark",
         "seed",
         "faces",
+        "bend",
+        "film",
+        "kelvin",
+        "@",
+        "1e9",
+        "nan",
         "2",
         "-1",
         "٣",
@@ -60,7 +81,7 @@ PIECES = st.sampled_from(
 )
 
 
-@given(PEOPLE | ATTACKS)
+@given(PEOPLE | PRINTS | REPLAYS)
 def test_reads_back_what_it_writes(spec: SubjectSpec) -> None:
     assert parse(str(spec)) == spec
 
@@ -80,10 +101,17 @@ def test_reads_a_condition_and_a_seed() -> None:
     assert (spec.portrait, spec.light, spec.seed) == (PortraitName.COLLINS, Light.DARK, 3)
 
 
+def test_reads_a_picture_s_path_whatever_stands_in_it() -> None:
+    spec = parse("mask:@/home/me/a:b=c&d.jpg?side=-0.5&kelvin=4000")
+    assert (spec.portrait, spec.attack) == (Path("/home/me/a:b=c&d.jpg"), Attack.MASK)
+    assert (spec.side, spec.kelvin) == (-0.5, 4000.0)
+    assert spec.face == "picture"
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("nobody", "no portrait is called 'nobody': use one of collins, hopper"),
+        ("nobody", "no portrait is called 'nobody': use one of collins, hopper, or @FILE"),
         ("puppet:collins", "no attack is called 'puppet'"),
         ("collins?light=red", "no light is called 'red': use one of normal, dark, bright, side"),
         ("collins?mood=happy", "a subject has no option 'mood'"),
@@ -93,7 +121,13 @@ def test_reads_a_condition_and_a_seed() -> None:
         ("collins?seed=-1", "is no number"),
         ("collins?seed=9999999999", "out of range"),
         ("print:collins?faces=2", "an attack is shown by one subject"),
-        ("c" * 300, "too long"),
+        ("@", "the portrait's file has no name: write @FILE"),
+        ("collins?side=left", "side 'left' is no number: use -1 to 1"),
+        ("collins?side=nan", "is no number"),
+        ("collins?gamma=9", "gamma 9.0 is out of range: use 0.4 to 2.5"),
+        ("collins?bend=40", "only a print can be bent"),
+        ("print:collins?film=cued", "only a replay shows a film"),
+        ("c" * 700, "too long"),
     ],
 )
 def test_says_what_would_have_been_right(words: str, says: str) -> None:

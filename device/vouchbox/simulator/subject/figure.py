@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vouchbox.simulator.subject.portraits import Portrait
+from vouchbox.simulator.subject.portraits import Portrait, eye_distance
 from vouchbox.simulator.subject.warp import LATTICE_PX, Floats, Sheet, lattice, sample
 
 FACE_OVAL = (
@@ -33,9 +33,6 @@ LID_STEPS = 8
 
 CAMERA_EYES = 8.7
 """Distance to the camera in distances between the eyes: 55 cm for 6.3 cm."""
-
-WIDER = 1.4
-"""How much further the eyes are open than in the portraits."""
 
 DEEPER = 1.2
 """The landmark model sees heads flatter than they are: it reads 24 degrees from a turn of 28 without this."""
@@ -80,12 +77,6 @@ class Figure:
             self.texture[patch.top : patch.top + height, patch.left : patch.left + width, :3] = shown
 
 
-def eye_distance(landmarks: Floats) -> float:
-    """Pixels between the two eyes' centres."""
-    right, left = landmarks[[33, 133], :2].mean(0), landmarks[[263, 362], :2].mean(0)
-    return float(np.linalg.norm(right - left))
-
-
 def figure(portrait: Portrait, eyes_px: float) -> Figure:
     """Scale the portrait until its eyes are `eyes_px` apart and give it depth."""
     scale = eyes_px / eye_distance(portrait.landmarks)
@@ -98,7 +89,7 @@ def figure(portrait: Portrait, eyes_px: float) -> Figure:
     landmarks[:, :2] += _MARGIN
     landmarks[:, 2] *= DEEPER
     for eye in _EYES:
-        _open_wide(rgb, landmarks, *eye)
+        _open_wide(rgb, landmarks, *eye, portrait.wider)
     alpha = np.zeros(rgb.shape[:2], np.uint8)
     outline = portrait.outline * scale + _MARGIN
     cv2.fillPoly(alpha, [np.round(outline * 16).astype(np.int32)], (255,), cv2.LINE_AA, 4)
@@ -179,22 +170,22 @@ def _plate(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def _open_wide(
-    rgb: NDArray[np.uint8], landmarks: Floats, upper: tuple[int, ...], lower: tuple[int, ...]
+    rgb: NDArray[np.uint8], landmarks: Floats, upper: tuple[int, ...], lower: tuple[int, ...], wider: float
 ) -> None:
-    """Stretch one eye upwards and downwards by WIDER, in place: both portraits smile with narrow eyes."""
+    """Stretch one eye upwards and downwards by `wider`, in place."""
     lids, floor = landmarks[list(upper), :2], landmarks[list(lower), :2]
     wide = float(lids[-1, 0] - lids[0, 0])
     middle_x, middle_y = (lids[len(lids) // 2] + floor[len(floor) // 2]) / 2
     left, top, reach = int(middle_x - wide), int(middle_y - wide), int(2 * wide)
     x, y = np.meshgrid(np.arange(left, left + reach), np.arange(top, top + reach))
     share = np.exp(-(((y - middle_y) / wide / 0.4) ** 2) - ((x - middle_x) / wide / 0.55) ** 4)
-    source = y - (1 - 1 / WIDER) * (y - middle_y) * share
+    source = y - (1 - 1 / wider) * (y - middle_y) * share
     rgb[top : top + reach, left : left + reach] = cv2.remap(
         rgb, x.astype(np.float32), source.astype(np.float32), cv2.INTER_CUBIC
     )
     for index in {*upper[1:-1], *lower[1:-1]}:
         near = np.exp(-(((landmarks[index, 0] - middle_x) / wide / 0.55) ** 4))
-        landmarks[index, 1] += (WIDER - 1) * 0.9 * near * (landmarks[index, 1] - middle_y)
+        landmarks[index, 1] += (wider - 1) * 0.9 * near * (landmarks[index, 1] - middle_y)
 
 
 def _patch(

@@ -8,7 +8,7 @@ paper, a phone).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -62,6 +62,15 @@ class Manner:
     sway_shift: float = 0.03
     tremor_shift: float = 0.0
     can_blink: bool = True
+
+    def reaching(self, share: float) -> Manner:
+        """The same manner with movements that go `share` as far."""
+        return replace(
+            self,
+            yaw=self.yaw * share,
+            pitch=self.pitch * share,
+            closeness=1.0 + (self.closeness - 1.0) * share,
+        )
 
 
 LIVE = Manner()

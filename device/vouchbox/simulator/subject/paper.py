@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from vouchbox.camera.source import Image
 from vouchbox.messages import Prompt
-from vouchbox.simulator.subject.figure import CAMERA_EYES, FACE_OVAL, eye_distance
+from vouchbox.simulator.subject.figure import CAMERA_EYES, FACE_OVAL
 from vouchbox.simulator.subject.motion import Motion
-from vouchbox.simulator.subject.portraits import Portrait
+from vouchbox.simulator.subject.portraits import Portrait, eye_distance
 from vouchbox.simulator.subject.scene import lay_over
 from vouchbox.simulator.subject.warp import Floats, Sheet, lattice, lookup, project, sample
 

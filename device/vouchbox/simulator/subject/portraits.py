@@ -25,11 +25,13 @@ from vouchbox.vision.observation import Landmarks
 
 @dataclass(frozen=True)
 class Portrait:
-    """A picture of one person (RGB), its 468 landmarks, and the person's outline (points x 2)."""
+    """A picture of one person (RGB), its 468 landmarks, and the person's outline (points x 2). `wider` is how
+    much further the eyes are opened than in the picture: people smile for a portrait, with narrow eyes."""
 
     image: Image
     landmarks: Landmarks
     outline: NDArray[np.float32]
+    wider: float = 1.4
 
 
 class _Tracing(msgspec.Struct, frozen=True):
@@ -70,6 +72,12 @@ def portrait(name: PortraitName) -> Portrait:
     return Portrait(
         picture(name), landmarks(name), np.array(_tracing(name).outline, np.float32).reshape(-1, 2)
     )
+
+
+def eye_distance(landmarks: Landmarks) -> float:
+    """Pixels between the two eyes' centres."""
+    right, left = landmarks[[33, 133], :2].mean(0), landmarks[[263, 362], :2].mean(0)
+    return float(np.linalg.norm(right - left))
 
 
 def _tracing(name: PortraitName) -> _Tracing:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vouchbox.camera.source import Image
-from vouchbox.simulator.subject.spec import Light, Noise
+from vouchbox.simulator.subject.spec import Light, Noise, SubjectSpec
 
 READ_NOISE = {Noise.LOW: 0.6, Noise.NORMAL: 1.6, Noise.HIGH: 5.0}
 """Standard deviation without any light, in grey values."""
@@ -23,6 +23,15 @@ GAIN = {Light.NORMAL: 1.0, Light.DARK: 0.13, Light.BRIGHT: 2.6, Light.SIDE: 1.0}
 
 FLICKER = 0.006
 """Standard deviation of the exposure from frame to frame, as a share."""
+
+NEUTRAL_KELVIN = 6500.0
+"""The light that the camera's white balance is set to."""
+
+SIDE_FALL = 0.3
+"""How much brighter the lit edge of the picture is with light from the side, as a share."""
+
+SHADE_UNIT = 200
+"""The value of a shade that leaves a pixel as it is."""
 
 _BANK = 96
 
@@ -59,30 +68,60 @@ def lay_over(drawn: NDArray[np.uint8], behind: Image) -> Image:
 class Sensor:
     """What a camera does to a picture: light, a little blur, exposure that wanders, noise."""
 
-    def __init__(self, size: tuple[int, int], light: Light, noise: Noise, seed: int) -> None:
+    def __init__(self, size: tuple[int, int], spec: SubjectSpec) -> None:
         width, height = size
-        self._random = np.random.default_rng(seed + 9_001)
+        self._random = np.random.default_rng(spec.seed + 9_001)
         bank = self._random.normal(0, 16.0, (height + _BANK, width + _BANK, 3))
         self._bank = bank.astype(np.int16)
-        self._gain = GAIN[light]
+        self._gain = GAIN[spec.light] * spec.brightness
         grey = np.arange(256)
-        read = READ_NOISE[noise] * (2.0 if light is Light.DARK else 1.0)
-        self._sigma = np.clip(np.sqrt(read**2 + SHOT_NOISE[noise] * grey) * 8, 0, 255).astype(np.uint8)
-        self._shade = None
-        if light is Light.SIDE:
-            across = np.linspace(1.0, -1.0, width, dtype=np.float32)
-            shade = 0.5 + 0.5 * np.tanh(9.0 * across)
-            self._shade = np.broadcast_to((0.08 + 1.0 * shade)[None, :, None], (height, width, 3)).copy()
+        read = READ_NOISE[spec.noise] * (2.0 if spec.light is Light.DARK else 1.0)
+        sigma = spec.grain * np.sqrt(read**2 + SHOT_NOISE[spec.noise] * grey)
+        self._sigma = np.clip(sigma * 8, 0, 255).astype(np.uint8)
+        self._shade = _shade(spec, width, height)
+        self._tone = None
+        if spec.gamma != 1.0 or spec.kelvin != NEUTRAL_KELVIN:
+            tint = white(spec.kelvin) ** np.float32(1 / 2.2)
+            self._tone = (grey[:, None] / 255.0) ** spec.gamma * 255.0 * tint
 
     def expose(self, picture: Image, into: Image) -> None:
         """Turn what the lens sees into what the sensor delivers."""
         cv2.GaussianBlur(picture, (3, 3), 0.55, into)
         if self._shade is not None:
-            cv2.multiply(into, self._shade, into, dtype=cv2.CV_8U)
+            cv2.multiply(into, self._shade, into, scale=1 / SHADE_UNIT, dtype=cv2.CV_8U)
         gain = self._gain * (1.0 + FLICKER * float(self._random.standard_normal()))
-        cv2.convertScaleAbs(into, into, gain, 0.0)
+        if self._tone is None:
+            cv2.convertScaleAbs(into, into, gain, 0.0)
+        else:
+            table = np.clip(self._tone * gain + 0.5, 0, 255).astype(np.uint8).reshape(1, 256, 3)
+            cv2.LUT(into, table, into)
         top, left = (int(n) for n in self._random.integers(0, _BANK, 2))
         height, width = into.shape[:2]
         grain = self._bank[top : top + height, left : left + width]
         sigma = cv2.LUT(into, self._sigma)
         cv2.add(into, cv2.multiply(grain, sigma, scale=1 / 128, dtype=cv2.CV_16S), into, dtype=cv2.CV_8U)
+
+
+def white(kelvin: float) -> NDArray[np.float32]:
+    """What a black body of `kelvin` sends to red, green and blue, over one of NEUTRAL_KELVIN; green is 1.
+
+    Planck's law at 600, 545 and 455 nm, the middles of the three filters.
+    """
+    metres = np.array([600e-9, 545e-9, 455e-9])
+    planck = 1.0 / np.expm1(0.014388 / (metres * kelvin))
+    neutral = 1.0 / np.expm1(0.014388 / (metres * NEUTRAL_KELVIN))
+    light = planck / neutral
+    return np.asarray(light / light[1], np.float32)
+
+
+def _shade(spec: SubjectSpec, width: int, height: int) -> NDArray[np.uint8] | None:
+    """How much light falls on each place, in SHADE_UNIT; None where it is the same everywhere."""
+    across = np.linspace(-1.0, 1.0, width, dtype=np.float32)
+    if spec.light is Light.SIDE:
+        falls = 0.08 + 0.5 + 0.5 * np.tanh(-9.0 * across)
+    elif spec.side != 0.0:
+        falls = 1.0 + SIDE_FALL * spec.side * across
+    else:
+        return None
+    shade = np.clip(falls * SHADE_UNIT, 0, 255).round().astype(np.uint8)
+    return np.broadcast_to(shade[None, :, None], (height, width, 3)).copy()

@@ -1,7 +1,7 @@
 """A recording shown on a phone or a monitor: bezel, backlight, moire between two pixel grids, glare.
 
-The recording was made before and knows no prompt: it plays its own sequence of movements. The screen itself
-is only held (phone) or stands there (monitor).
+The recording was made before and knows no prompt: it plays its own sequence of movements, unless an operator
+picks them. The screen itself is only held (phone) or stands there (monitor).
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Recording(Protocol):
 
 class Replay:
     """Draws the screen in a room. `film` is height and width of the recording; `script` says when the
-    recorded person did what, in seconds; `closeness` enlarges the screen in the picture."""
+    recorded person did what, in seconds; `closeness` enlarges the screen in the picture. With `cued` an
+    operator has a film of each movement and plays the one that the prompt asks for."""
 
     def __init__(
         self,
@@ -74,9 +75,11 @@ class Replay:
         room: Image,
         eyes_px: float,
         closeness: float,
+        cued: bool = False,
     ) -> None:
         self._device, self._recording, self._sensor, self._motion = device, recording, sensor, motion
         self._script, self._room, self._eyes_px = list(script), room, eyes_px
+        self._cued = cued
         height, width = room.shape[:2]
         self._film = np.zeros((*film, 3), np.uint8)
         levels = (
@@ -93,7 +96,9 @@ class Replay:
         self._pixels = np.dstack([across, down]).astype(np.float32)
 
     def show(self, prompt: Prompt | None, time_s: float) -> None:
-        """Nobody in a recording sees a prompt."""
+        """Nobody in a recording sees a prompt; whoever plays it may."""
+        if self._cued:
+            self._recording.show(prompt, time_s)
 
     def draw(self, time_s: float) -> Image:
         """The picture at `time_s`, RGB, before the sensor."""

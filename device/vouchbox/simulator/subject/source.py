@@ -14,7 +14,7 @@ from vouchbox.config import Camera
 from vouchbox.errors import CameraError, CameraUnplugged
 from vouchbox.messages import Prompt, SourceKind
 from vouchbox.simulator.subject.scene import Sensor
-from vouchbox.simulator.subject.spec import SubjectSpec, parse
+from vouchbox.simulator.subject.spec import Attack, SubjectSpec, parse
 from vouchbox.simulator.subject.staging import Performance, perform
 
 
@@ -24,9 +24,8 @@ class SimulatedSubject:
     kind = SourceKind.SIMULATED
 
     def __init__(self, spec: SubjectSpec, camera: Camera) -> None:
-        self.name = (
-            f"simulated:{spec.portrait if spec.attack == 'live' else f'{spec.attack}:{spec.portrait}'}"
-        )
+        shown = spec.face if spec.attack is Attack.NONE else f"{spec.attack}:{spec.face}"
+        self.name = f"simulated:{shown}"
         self._spec, self._camera = spec, camera
         self._performance: Performance | None = None
         self._sensor: Sensor | None = None
@@ -38,7 +37,7 @@ class SimulatedSubject:
         camera, spec = self._camera, self._spec
         size = (camera.width, camera.height)
         self._performance = perform(spec, size)
-        self._sensor = Sensor(size, spec.light, spec.noise, spec.seed)
+        self._sensor = Sensor(size, spec)
         self._index = -1
         self._started = time.monotonic()
         return FrameFormat(camera.width, camera.height, float(camera.frame_rate))
