@@ -1,0 +1,56 @@
+"""Remembers sessions that were held: one file of JSON lines for each state of code, models and seed.
+
+A run that was interrupted goes on where it stopped; any change of what could change an answer begins anew.
+The lines hold numbers and names of answers only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from session_measure.holding import Record, as_line, from_line
+from vouchbox.vision.models import Models
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = (
+    "device/vouchbox/vision/*.py",
+    "device/vouchbox/camera/*.py",
+    "device/vouchbox/simulator/subject/*",
+    "device/vouchbox/vault/challenge.py",
+    "scripts/session_measure/plan.py",
+    "scripts/session_measure/holding.py",
+)
+"""Whatever an answer depends on, beside the models."""
+
+
+def state(models: Models, plan: str) -> str:
+    """A digest of code, models, runtime and plan."""
+    digest = hashlib.sha256(f"{plan} {models.runtime.label}".encode())
+    for model in models.identities:
+        digest.update(f"{model.role} {model.sha256}".encode())
+    for pattern in SOURCES:
+        for path in sorted(ROOT.glob(pattern)):
+            if path.is_file():
+                digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Cache:
+    """The records of one state, by group and number."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.path = folder / f"{name}.jsonl"
+        self.records: dict[tuple[str, int], Record] = {}
+        if self.path.is_file():
+            for line in self.path.read_bytes().splitlines():
+                record = from_line(line)
+                if record is not None:
+                    self.records[record.group, record.number] = record
+
+    def add(self, record: Record) -> None:
+        """Remember a session at once."""
+        self.records[record.group, record.number] = record
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            file.write(as_line(record))
