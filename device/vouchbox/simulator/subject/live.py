@@ -8,8 +8,8 @@ from vouchbox.camera.source import Image
 from vouchbox.messages import Prompt
 from vouchbox.simulator.subject.figure import Figure
 from vouchbox.simulator.subject.motion import Motion
-from vouchbox.simulator.subject.scene import lay_over
-from vouchbox.simulator.subject.warp import lookup, project, sample
+from vouchbox.simulator.subject.scene import put
+from vouchbox.simulator.subject.warp import project
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,10 @@ class LivePeople:
     def draw(self, time_s: float) -> Image:
         """The picture at `time_s`, RGB, before the sensor."""
         picture = self._room
-        size = (self._room.shape[1], self._room.shape[0])
         for person in reversed(self._people):
             figure = person.figure
             posture = person.motion.posture(time_s)
             figure.close_eyes(posture.lids)
             falls = project(figure.sheet, posture, figure.eyes_px, person.centre)
-            drawn = sample(figure.texture, lookup(figure.sheet, falls, size))
-            picture = lay_over(drawn, picture)
+            picture = put(figure.texture, figure.sheet, falls, figure.solid, picture)
         return picture

@@ -16,8 +16,8 @@ from vouchbox.messages import Prompt
 from vouchbox.simulator.subject.figure import FACE_OVAL, Figure
 from vouchbox.simulator.subject.motion import Motion
 from vouchbox.simulator.subject.paper import PAPER_WHITE, printed
-from vouchbox.simulator.subject.scene import lay_over
-from vouchbox.simulator.subject.warp import Floats, Sheet, lattice, lookup, project, sample
+from vouchbox.simulator.subject.scene import put
+from vouchbox.simulator.subject.warp import Floats, Sheet, Solid, lattice, project, solid
 
 _EYE_CORNERS = ([33, 133], [362, 263])
 
@@ -30,10 +30,11 @@ RIM_PX = 2.5
 
 @dataclass(frozen=True)
 class Mask:
-    """The cut-out: RGBA over the wearer's own texture, and the plane it lies in."""
+    """The cut-out: RGBA over the wearer's own texture, the plane it lies in, and where that is solid."""
 
     texture: NDArray[np.uint8]
     sheet: Sheet
+    solid: Solid
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,10 @@ class MaskedPerson:
         """The picture at `time_s`, RGB, before the sensor."""
         posture = self.motion.posture(time_s)
         self.wearer.close_eyes(posture.lids)
-        size = (self.room.shape[1], self.room.shape[0])
         picture = self.room
-        for texture, sheet in (
-            (self.wearer.texture, self.wearer.sheet),
-            (self.mask.texture, self.mask.sheet),
-        ):
-            falls = project(sheet, posture, self.wearer.eyes_px, self.centre)
-            picture = lay_over(sample(texture, lookup(sheet, falls, size)), picture)
+        for worn in (self.wearer, self.mask):
+            falls = project(worn.sheet, posture, self.wearer.eyes_px, self.centre)
+            picture = put(worn.texture, worn.sheet, falls, worn.solid, picture)
         return picture
 
 
@@ -81,7 +78,8 @@ def mask(wearer: Figure, shown: Figure, seed: int) -> Mask:
     to_edge = np.asarray(cv2.distanceTransform((inside > 127).astype(np.uint8), cv2.DIST_L2, 3), np.float32)
     rim = np.clip(RIM_PX + 0.5 - to_edge, 0.0, 1.0)[..., None]
     rgb = moved * (1 - rim) + np.array(PAPER_WHITE, np.float32) * rim
-    return Mask(np.dstack([rgb.astype(np.uint8), inside]), _plane(wearer))
+    plane = _plane(wearer)
+    return Mask(np.dstack([rgb.astype(np.uint8), inside]), plane, solid(inside, plane))
 
 
 def _plane(wearer: Figure) -> Sheet:

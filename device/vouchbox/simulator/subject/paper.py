@@ -18,8 +18,8 @@ from vouchbox.messages import Prompt
 from vouchbox.simulator.subject.figure import CAMERA_EYES, FACE_OVAL
 from vouchbox.simulator.subject.motion import Motion
 from vouchbox.simulator.subject.portraits import Portrait, eye_distance
-from vouchbox.simulator.subject.scene import lay_over
-from vouchbox.simulator.subject.warp import Floats, Sheet, lattice, lookup, project, sample
+from vouchbox.simulator.subject.scene import put
+from vouchbox.simulator.subject.warp import Floats, Sheet, lattice, project, solid
 
 PAPER_EYES = (4.6, 5.2)
 """Width and height of the printed picture in distances between the eyes."""
@@ -101,6 +101,7 @@ class HeldPaper:
 
     def __post_init__(self) -> None:
         self._sheet = flat_sheet(self.texture.shape, CAMERA_EYES * self.eyes_px)
+        self._solid = solid(self.texture[..., 3], self._sheet)
         columns = np.linspace(-0.5, 0.5, self.texture.shape[1], dtype=np.float32) / self.radius
         # Light from the left and above: what bends away from it is darker.
         light = 0.80 + 0.20 * np.cos(columns + 0.5) / math.cos(0.5)
@@ -114,12 +115,12 @@ class HeldPaper:
     def draw(self, time_s: float) -> Image:
         """The picture at `time_s`, RGB, before the sensor."""
         posture = self.motion.posture(time_s)
-        width = float(self.texture.shape[1] - 2 * AROUND_PX)
+        wide = float(self.texture.shape[1] - 2 * AROUND_PX)
         grip = 1.0 + 0.12 * math.sin(2.1 * time_s) * math.sin(0.9 * time_s + 1.0)
-        sheet = bend(self._sheet, self.radius * width * grip)
-        size = (self.room.shape[1], self.room.shape[0])
-        falls: Floats = project(sheet, posture, self.eyes_px, (0.5 * size[0], 0.5 * size[1]))
-        return lay_over(sample(self.texture, lookup(sheet, falls, size)), self.room)
+        sheet = bend(self._sheet, self.radius * wide * grip)
+        height, width = self.room.shape[:2]
+        falls: Floats = project(sheet, posture, self.eyes_px, (0.5 * width, 0.5 * height))
+        return put(self.texture, sheet, falls, self._solid, self.room)
 
 
 def _thumb(texture: NDArray[np.uint8], side: float, low: float) -> None:

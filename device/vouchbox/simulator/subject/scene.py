@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vouchbox.camera.source import Image
 from vouchbox.simulator.subject.spec import Light, Noise, SubjectSpec
+from vouchbox.simulator.subject.warp import Floats, Sheet, Solid, lookup, region, sample
 
 READ_NOISE = {Noise.LOW: 0.6, Noise.NORMAL: 1.6, Noise.HIGH: 5.0}
 """Standard deviation without any light, in grey values."""
@@ -58,11 +59,27 @@ def room(size: tuple[int, int], seed: int) -> Image:
     return np.asarray(np.clip(soft + grain[..., None], 0, 255), np.uint8)
 
 
-def lay_over(drawn: NDArray[np.uint8], behind: Image) -> Image:
-    """An RGBA picture over an RGB picture of the same size."""
-    front = drawn[..., 3].astype(np.float32)
-    over = cv2.blendLinear(cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB), behind, front, 255.0 - front)
-    return over.astype(np.uint8, copy=False)
+def lay_over(rgb: Image, alpha: NDArray[np.uint8], behind: Image) -> Image:
+    """A picture over another one of the same size, by its alpha (height x width)."""
+    front = alpha.astype(np.float32)
+    return cv2.blendLinear(rgb, behind, front, 255.0 - front).astype(np.uint8, copy=False)
+
+
+def put(
+    texture: NDArray[np.uint8],
+    sheet: Sheet,
+    falls: Floats,
+    where: Solid,
+    behind: Image,
+) -> Image:
+    """`behind` with an RGBA texture before it, which falls where `falls` says and is solid `where`."""
+    place = region(falls, where, (behind.shape[1], behind.shape[0]))
+    picture = behind.copy()
+    if behind[place].size:
+        drawn = sample(texture, lookup(sheet, falls, place))
+        rgb = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB).astype(np.uint8, copy=False)
+        picture[place] = lay_over(rgb, drawn[..., 3], np.ascontiguousarray(behind[place]))
+    return picture
 
 
 class Sensor:

@@ -19,7 +19,7 @@ from vouchbox.simulator.subject.figure import CAMERA_EYES
 from vouchbox.simulator.subject.motion import Motion
 from vouchbox.simulator.subject.paper import AROUND_PX, flat_sheet
 from vouchbox.simulator.subject.scene import Sensor, lay_over
-from vouchbox.simulator.subject.warp import Floats, lookup, project, sample
+from vouchbox.simulator.subject.warp import Floats, Place, lookup, project, region, sample, solid
 
 MOIRE = 0.055
 """Amplitude of the colour fringes, as a share."""
@@ -28,7 +28,23 @@ BACKLIGHT = (0.94, 1.0, 1.10)
 BLACK_LEVEL = 14.0
 """What a screen's black gives off, in grey values."""
 
+FRINGE_UNIT = 200
+"""The value of a fringe that leaves a pixel as it is."""
+
 _HALF = 2
+_TURNS = np.arange(256, dtype=np.float64)[:, None] / 256.0 + np.array([0.0, 1 / 3, 2 / 3])
+_STRIPES = (
+    np.round(FRINGE_UNIT * (1.0 + MOIRE * np.cos(2 * np.pi * _TURNS)) - 0.5 * FRINGE_UNIT * MOIRE)
+    .astype(np.uint8)
+    .reshape(1, 256, 3)
+)
+_LINES = (
+    np.round(0.5 * FRINGE_UNIT * MOIRE * (1.0 + np.cos(2 * np.pi * _TURNS[:, :1])))
+    .astype(np.uint8)
+    .repeat(3, axis=1)
+    .reshape(1, 256, 3)
+)
+"""By 1/256 of a turn: stripes of red, green and blue, and lines between rows; their sum is a fringe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +107,8 @@ class Replay:
         self._texture = _casing(device, wide, tall)
         self._window = (AROUND_PX + device.bezel_px, AROUND_PX + device.bezel_px, wide, tall)
         self._sheet = flat_sheet(self._texture.shape, CAMERA_EYES * eyes_px)
+        self._solid = solid(self._texture[..., 3], self._sheet)
         self._glare = _glare(width, height)
-        across, down = np.meshgrid(np.arange(0, width, _HALF), np.arange(0, height, _HALF))
-        self._pixels = np.dstack([across, down]).astype(np.float32)
 
     def show(self, prompt: Prompt | None, time_s: float) -> None:
         """Nobody in a recording sees a prompt; whoever plays it may."""
@@ -110,13 +125,18 @@ class Replay:
         posture = self._motion.posture(time_s)
         height, width = self._room.shape[:2]
         falls = project(self._sheet, posture, self._eyes_px, (0.5 * width, 0.5 * height))
-        texels = lookup(self._sheet, falls, (width, height))
+        place = region(falls, self._solid, (width, height))
+        texels = lookup(self._sheet, falls, place)
         drawn = sample(self._texture, texels)
-        lit = cv2.multiply(np.ascontiguousarray(drawn[..., :3]), self._fringes(texels), dtype=cv2.CV_8U)
+        rgb = cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB)
+        lit = cv2.multiply(rgb, self._fringes(texels, place), scale=1.0 / FRINGE_UNIT)
         left = int(np.clip(width * (0.25 + 0.012 * posture.yaw), 0, width // 2))
         top = int(np.clip(height * (0.25 + 0.012 * posture.pitch), 0, height // 2))
-        drawn[..., :3] = cv2.add(lit, self._glare[top : top + height, left : left + width])
-        return lay_over(drawn, self._room)
+        glare = self._glare[top : top + height, left : left + width][place]
+        shown = cv2.add(lit, np.ascontiguousarray(glare)).astype(np.uint8, copy=False)
+        picture = self._room.copy()
+        picture[place] = lay_over(shown, drawn[..., 3], np.ascontiguousarray(self._room[place]))
+        return picture
 
     def _fill_window(self) -> None:
         left, top, wide, tall = self._window
@@ -127,19 +147,24 @@ class Replay:
         )
         self._texture[top : top + tall, left : left + wide, :3] = cv2.LUT(shown, self._glow)
 
-    def _fringes(self, texels: Floats) -> Floats:
-        """Beats between the screen's pixel grid and the sensor's, for red, green and blue stripes.
+    def _fringes(self, texels: Floats, place: Place) -> Image:
+        """Beats between the screen's pixel grid and the sensor's, for red, green and blue stripes, in
+        FRINGE_UNIT.
 
         At a whole pixel x, cos(2 pi u / pitch) equals cos(2 pi (u / pitch - n x)) for a whole n: with n near
         the local frequency the phase is slow, and half of the picture's resolution is enough.
         """
-        order = np.float32(round(1.0 / self._device.pitch_px * 2) / 2)
-        phase = texels[::_HALF, ::_HALF] / np.float32(self._device.pitch_px) - order * self._pixels
-        stripes = phase[..., :1] + np.array([0.0, 1 / 3, 2 / 3], np.float32)
-        field = np.cos(stripes * np.float32(2 * np.pi)) * np.float32(MOIRE) + np.float32(1.0)
-        field += np.cos(phase[..., 1:] * np.float32(2 * np.pi)) * np.float32(0.5 * MOIRE)
-        height, width = self._room.shape[:2]
-        return np.asarray(cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+        order = round(1.0 / self._device.pitch_px * 2) / 2
+        phase = texels[::_HALF, ::_HALF] * np.float32(256 / self._device.pitch_px)
+        rows, columns = place
+        phase[..., 0] -= np.arange(columns.start, columns.stop, _HALF, dtype=np.float32) * (256 * order)
+        phase[..., 1] -= np.arange(rows.start, rows.stop, _HALF, dtype=np.float32)[:, None] * (256 * order)
+        turn = phase.astype(np.int32).astype(np.uint8)
+        stripes = cv2.LUT(cv2.cvtColor(turn[..., 0], cv2.COLOR_GRAY2RGB), _STRIPES)
+        lines = cv2.LUT(cv2.cvtColor(turn[..., 1], cv2.COLOR_GRAY2RGB), _LINES)
+        size = (columns.stop - columns.start, rows.stop - rows.start)
+        field = cv2.resize(cv2.add(stripes, lines), size, interpolation=cv2.INTER_LINEAR)
+        return field.astype(np.uint8, copy=False)
 
 
 def _casing(device: Device, wide: int, tall: int) -> NDArray[np.uint8]:

@@ -42,6 +42,20 @@ class Sheet:
     camera_px: float
 
 
+Place = tuple[slice, slice]
+"""Rows and columns of a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Solid:
+    """The lattice points around everything that is not transparent, and whether it goes on beyond the sheet's
+    upper, lower, left and right edge."""
+
+    rows: slice
+    columns: slice
+    beyond: tuple[bool, bool, bool, bool]
+
+
 def rotation(posture: Posture) -> NDArray[np.float64]:
     """3 x 3, roll after yaw after pitch, with the signs of vision's Pose."""
     yaw, pitch, roll = (math.radians(a) for a in (posture.yaw, posture.pitch, posture.roll))
@@ -72,14 +86,17 @@ def project(sheet: Sheet, posture: Posture, unit: float, centre: tuple[float, fl
     return falls
 
 
-def lookup(sheet: Sheet, falls: Floats, size: tuple[int, int]) -> Floats:
-    """For every pixel of a `size` (width, height) picture its texel: height x width x 2, for cv2.remap.
+def lookup(sheet: Sheet, falls: Floats, place: Place) -> Floats:
+    """For every pixel of a `place` in the picture its texel: height x width x 2, for cv2.remap.
 
     Solves falls(texel) = pixel on a coarse lattice with a constant Jacobian, then enlarges the result.
     """
-    width, height = size
-    columns, rows = math.ceil(width / LATTICE_PX), math.ceil(height / LATTICE_PX)
-    gx, gy = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
+    rows, columns = place
+    first_x, first_y = columns.start // LATTICE_PX - 1, rows.start // LATTICE_PX - 1
+    last_x, last_y = columns.stop // LATTICE_PX + 2, rows.stop // LATTICE_PX + 2
+    gx, gy = np.meshgrid(
+        np.arange(first_x, last_x, dtype=np.float32), np.arange(first_y, last_y, dtype=np.float32)
+    )
     wanted = np.dstack([gx, gy]) * LATTICE_PX + np.float32((LATTICE_PX - 1) / 2)
     r, c = falls.shape[0] // 2, falls.shape[1] // 2
     reach_y, reach_x = r // 2, c // 2
@@ -90,8 +107,40 @@ def lookup(sheet: Sheet, falls: Floats, size: tuple[int, int]) -> Floats:
     for _ in range(ROUNDS):
         at += np.asarray(cv2.transform(wanted - sample(falls, at), back), np.float32)
     texels = at * LATTICE_PX + np.array(sheet.origin, np.float32)
-    large = cv2.resize(texels, (columns * LATTICE_PX, rows * LATTICE_PX), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(large[:height, :width], np.float32)
+    size = (gx.shape[1] * LATTICE_PX, gx.shape[0] * LATTICE_PX)
+    large = cv2.resize(texels, size, interpolation=cv2.INTER_LINEAR)
+    top, left = rows.start - first_y * LATTICE_PX, columns.start - first_x * LATTICE_PX
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    return np.asarray(large[top : top + height, left : left + width], np.float32)
+
+
+def solid(alpha: NDArray[np.uint8], sheet: Sheet) -> Solid:
+    """Where a texture with this `alpha` is not transparent."""
+    near = cv2.dilate(alpha, np.ones((2 * LATTICE_PX + 1, 2 * LATTICE_PX + 1), np.uint8))
+    found = near[::LATTICE_PX, ::LATTICE_PX] > 0
+    rows, columns = sheet.x.shape
+    where = np.pad(found, ((0, rows - found.shape[0]), (0, columns - found.shape[1])), mode="edge")
+    down, across = np.flatnonzero(where.any(axis=1)), np.flatnonzero(where.any(axis=0))
+    return Solid(
+        slice(int(down[0]), int(down[-1]) + 1),
+        slice(int(across[0]), int(across[-1]) + 1),
+        (bool(where[0].any()), bool(where[-1].any()), bool(where[:, 0].any()), bool(where[:, -1].any())),
+    )
+
+
+def region(falls: Floats, where: Solid, size: tuple[int, int]) -> Place:
+    """The part of a `size` (width, height) picture that a texture covers."""
+    width, height = size
+    x, y = cv2.split(np.ascontiguousarray(falls[where.rows, where.columns]))
+    (left, right, *_), (top, bottom, *_) = cv2.minMaxLoc(x), cv2.minMaxLoc(y)
+    goes_up, goes_down, goes_left, goes_right = where.beyond
+    top, bottom = 0 if goes_up else top - LATTICE_PX, height if goes_down else bottom + LATTICE_PX
+    left, right = 0 if goes_left else left - LATTICE_PX, width if goes_right else right + LATTICE_PX
+    rows, columns = (
+        slice(min(max(int(first), 0), most), min(max(int(last) + 1, 0), most))
+        for first, last, most in ((top, bottom, height), (left, right, width))
+    )
+    return rows, columns
 
 
 def sample(picture: NDArray[_Kind], at: Floats) -> NDArray[_Kind]:
