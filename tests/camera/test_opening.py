@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 from vouchbox.camera.opening import open_source
+from vouchbox.camera.picamera2_source import Picamera2Source
 from vouchbox.config import Camera
 from vouchbox.errors import UsageError
 from vouchbox.messages import SourceKind
@@ -32,6 +35,17 @@ def test_finds_the_source_that_is_named(words: str, kind: SourceKind, name: str)
 def test_refuses_what_names_no_source(words: str) -> None:
     with pytest.raises(UsageError):
         open_source(Camera(source=words))
+
+
+def test_only_the_camera_that_the_box_drives_itself_is_a_sensor() -> None:
+    sources = {
+        found
+        for module in ("camera.clip", "camera.webcam", "camera.picamera2_source", "simulator.subject.source")
+        for found in vars(importlib.import_module(f"vouchbox.{module}")).values()
+        if isinstance(getattr(found, "kind", None), SourceKind)
+    }
+    assert {source.kind for source in sources} == set(SourceKind)
+    assert [source for source in sources if source.kind is SourceKind.SENSOR] == [Picamera2Source]
 
 
 def test_says_that_the_simulated_subject_lives_in_the_simulator() -> None:

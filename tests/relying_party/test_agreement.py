@@ -12,6 +12,7 @@ from vouchbox.messages import Action, Level, Outcome, TestName
 from vouchbox.reasons import Reason
 from vouchbox.relying_party import evidence, formats, requests, templates
 from vouchbox.vault import formats as vault_formats
+from vouchbox.vault import policy
 from vouchbox.vault import sealed as vault_sealed
 from vouchbox.vault import template as vault_template
 
@@ -26,6 +27,10 @@ def test_both_sides_use_the_same_names() -> None:
     assert len(shared) >= 8
     for name in shared:
         assert getattr(formats, name) == getattr(vault_formats, name), name
+
+
+def test_both_sides_require_the_same_tests() -> None:
+    assert dict(evidence.REQUIRED) == dict(policy.REQUIRED)
 
 
 @pytest.mark.parametrize("action", [Action.CHECK, Action.ENROLL])

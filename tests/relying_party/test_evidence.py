@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vouchbox.errors import ConfigError, SealError, VerdictInvalid
-from vouchbox.messages import Action, Outcome, TestName, TestStatus
+from vouchbox.messages import Action, Level, Outcome, SourceKind, TestName, TestStatus
 from vouchbox.relying_party import boxes, evidence, keys, templates
 from vouchbox.relying_party.formats import PROFILE
 
@@ -120,8 +120,38 @@ def test_a_box_that_contradicts_itself_is_not_believed(world: Any) -> None:
     for name in TestName:
         spoken = world.box.speak(judged, tests={name: TestStatus.FAIL})
         refused(world, spoken.verdict, "contradicts its own tests")
-    spoken = world.box.speak(judged, tests={TestName.CHALLENGE: TestStatus.NOT_RUN})
-    refused(world, spoken.verdict, "challenge that did not succeed")
+
+
+@pytest.mark.parametrize(
+    ("level", "name"), [(level, name) for level in Level for name in sorted(evidence.REQUIRED[level])]
+)
+def test_a_person_is_not_believed_live_when_a_required_test_did_not_run(
+    world: Any, level: Level, name: TestName
+) -> None:
+    judged = world.box.hear(world.ask().payload)
+    missing = world.box.speak(judged, tests={name: TestStatus.NOT_RUN}).verdict
+    _, claims, _ = parts(missing)
+    claims["vouchbox"]["level"] = level.value
+    refused(world, resigned(world, missing, vouchbox=claims["vouchbox"]), f"{name} test that did not succeed")
+
+
+def test_a_changed_source_is_refused(world: Any, token: bytes) -> None:
+    _, claims, _ = parts(token)
+    claims["vouchbox"]["source"]["kind"] = "simulated"
+    simulated = resigned(world, token, vouchbox=claims["vouchbox"])
+    head, claims, signature = parts(simulated)
+    assert evidence.verify(simulated, world.boxes, "pickup", NOW).said.source.kind is SourceKind.SIMULATED
+    claims["vouchbox"]["source"]["kind"] = "sensor"
+    refused(world, f"{b64(head)}.{b64(claims)}.{signature}".encode(), "signature")
+
+
+def test_no_clip_followed_prompts_whatever_its_box_says(world: Any, token: bytes) -> None:
+    _, claims, _ = parts(token)
+    claims["vouchbox"]["source"]["kind"] = "clip"
+    refused(world, resigned(world, token, vouchbox=claims["vouchbox"]), "a clip followed prompts")
+    for source in ("phone", "SENSOR", "", None, 1):
+        claims["vouchbox"]["source"]["kind"] = source
+        refused(world, resigned(world, token, vouchbox=claims["vouchbox"]), "claim is missing or wrong")
 
 
 def test_a_swapped_template_is_not_vouched_for(world: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vouchbox.messages import Prompt
@@ -15,6 +15,8 @@ from vouchbox.simulator.subject.spec import Follow
 RATE = 60
 SHOWN_S = 2.0
 SEEDS = st.integers(0, 2**32 - 1)
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def asked(prompt: Prompt, seed: int, follow: Follow = Follow.YES, seconds: float = 4.0) -> list[Posture]:

@@ -92,6 +92,36 @@ def test_a_doubt_makes_live_inconclusive(exam: Any, changes: dict[str, Any], rea
     assert reason in reasons
 
 
+@pytest.mark.parametrize("announced", [None, *SourceKind])
+@pytest.mark.parametrize("claimed", SourceKind)
+def test_a_source_other_than_the_announced_one_is_never_live_nor_stated_as_the_better_one(
+    exam: Any, announced: SourceKind | None, claimed: SourceKind
+) -> None:
+    examination = exam(NAME, PROMPTS, kind=claimed)
+    outcome, reasons = policy.assess(examination, Asked(Level.ACTIVE, PROMPTS, announced))
+    assert (outcome is Outcome.LIVE) == (claimed is announced and claimed is not SourceKind.CLIP)
+    assert (Reason.INTERRUPTED in reasons) == (claimed is not announced)
+    said = policy.stated(examination, announced).source.kind
+    assert said in (claimed, announced)
+    assert (said is SourceKind.SENSOR) == ({claimed, announced or claimed} == {SourceKind.SENSOR})
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [(asked, name) for asked in (ACTIVE, PASSIVE) for name in sorted(policy.REQUIRED[asked.level])],
+)
+def test_a_required_test_that_did_not_run_makes_live_inconclusive(
+    exam: Any, asked: Asked, name: TestName
+) -> None:
+    absent = tuple(
+        TestResult(other, TestStatus.NOT_RUN if other is name else TestStatus.SUCCESS) for other in TestName
+    )
+    left_out = tuple(test for test in absent if test.name is not name)
+    for tests in (absent, left_out):
+        examination = exam(NAME, asked.prompts, level=asked.level, tests=tests)
+        assert policy.assess(examination, asked) == (Outcome.INCONCLUSIVE, (Reason(f"{name}-not-run"),))
+
+
 @pytest.mark.parametrize("outcome", [Outcome.ATTACK_SUSPECTED, Outcome.INCONCLUSIVE, Outcome.CANCELLED])
 def test_an_unfavourable_outcome_is_passed_on_with_its_reasons(exam: Any, outcome: Outcome) -> None:
     examination = exam(NAME, PROMPTS, outcome=outcome, reasons=(Reason.GEOMETRY_FAILED,))
@@ -149,6 +179,18 @@ def test_hardware_is_named_only_where_it_is_known(ring: Any) -> None:
 def test_a_test_that_did_not_run_is_never_stated_as_success(ring: Any) -> None:
     claims = verdict.claims(statement(ring, outcome=Outcome.DECLINED))
     assert {result for _, result in claims["measres"][0][1]} == {"not-run"}
+
+
+@given(statuses=st.lists(st.sampled_from(TestStatus), min_size=4, max_size=4))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_measres_carries_the_four_results_as_they_were(ring: Any, exam: Any, statuses: list[Any]) -> None:
+    tests = tuple(TestResult(name, status) for name, status in zip(TestName, statuses, strict=True))
+    claims = verdict.claims(statement(ring, examination=exam(NAME, PROMPTS, tests=tests[::-1])))
+    expected = [[name.value, status.value] for name, status in zip(TestName, statuses, strict=True)]
+    assert claims["measres"] == [["vouchbox-liveness", expected]]
+    twice = (*tests, TestResult(TestName.GEOMETRY, TestStatus.SUCCESS))
+    claims = verdict.claims(statement(ring, examination=exam(NAME, PROMPTS, tests=twice)))
+    assert claims["measres"] == [["vouchbox-liveness", expected]]
 
 
 def test_neither_embedding_nor_scores_stand_in_a_verdict(ring: Any, exam: Any, embedding: Any) -> None:

@@ -378,6 +378,29 @@ def test_a_clip_is_named_as_its_source_and_never_reaches_active(
     assert verdicts(world)[-1]["vouchbox"]["source"]["kind"] == "clip"
 
 
+@pytest.mark.parametrize("announced", [kind for kind in SourceKind if kind is not SourceKind.SENSOR])
+def test_a_source_that_calls_itself_a_sensor_only_now_is_neither_live_nor_signed_as_one(
+    make_world: Any, party: Any, exam: Any, announced: SourceKind
+) -> None:
+    world = make_world(party)
+    world.join("vision", "kiosk", "uplink", kind=announced)
+    world.say("uplink", LinkState(connected=True))
+    order = to_the_camera(world, party.request())
+    world.say("vision", exam(order.session, order.prompts, kind=SourceKind.SENSOR))
+    assert outcome(world) == ("inconclusive", ["interrupted"])
+    assert verdicts(world)[-1]["vouchbox"]["source"]["kind"] == announced.value
+
+
+@pytest.mark.parametrize("kind", SourceKind)
+def test_every_verdict_names_its_source(make_world: Any, party: Any, exam: Any, kind: SourceKind) -> None:
+    world = make_world(party)
+    world.join("vision", "kiosk", "uplink", kind=kind)
+    world.say("uplink", LinkState(connected=True))
+    order = to_the_camera(world, party.request())
+    world.say("vision", exam(order.session, order.prompts, kind=kind))
+    assert verdicts(world)[-1]["vouchbox"]["source"]["kind"] == kind.value
+
+
 def test_a_full_disk_accepts_nothing_and_loses_nothing(
     world: Any, party: Any, clock: Any, exam: Callable[..., Any]
 ) -> None:

@@ -9,6 +9,7 @@ ledger's question.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -34,6 +35,12 @@ VERDICT_LIMIT = 8 * 1024
 """Bytes of a verdict, at most."""
 CLOCK_SKEW_S = 60
 """Two clocks may differ by this much."""
+
+REQUIRED: Mapping[Level, frozenset[TestName]] = {
+    Level.PASSIVE: frozenset({TestName.PASSIVE, TestName.CONTINUITY}),
+    Level.ACTIVE: frozenset({TestName.CHALLENGE, TestName.GEOMETRY, TestName.CONTINUITY}),
+}
+"""Tests without which no verdict is favourable. The box holds the same table; a test compares them."""
 
 _HEADER = {"alg", "typ", "kid"}
 _Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -208,7 +215,12 @@ def _consistent(said: Said, tests: dict[TestName, TestStatus]) -> None:
     positive = said.outcome in (Outcome.LIVE, Outcome.MATCH, Outcome.NO_MATCH)
     if positive and TestStatus.FAIL in tests.values():
         raise VerdictInvalid("the verdict contradicts its own tests", "report this as a defect")
-    if positive and said.level is Level.ACTIVE and tests[TestName.CHALLENGE] is not TestStatus.SUCCESS:
-        raise VerdictInvalid("the verdict claims a challenge that did not succeed", "report this as a defect")
+    for name in TestName:
+        if positive and name in REQUIRED[said.level] and tests[name] is not TestStatus.SUCCESS:
+            raise VerdictInvalid(
+                f"the verdict claims a {name} test that did not succeed", "report this as a defect"
+            )
     if positive and said.source is None:
         raise VerdictInvalid("the verdict claims a person without a camera", "report this as a defect")
+    if positive and said.source and said.source.kind is SourceKind.CLIP and said.level is Level.ACTIVE:
+        raise VerdictInvalid("the verdict claims that a clip followed prompts", "report this as a defect")

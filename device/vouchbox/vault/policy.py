@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from vouchbox.messages import Examination, Level, Outcome, Prompt, SourceKind, TestName, TestStatus
 from vouchbox.reasons import Reason
 
@@ -31,6 +33,9 @@ _NOT_RUN = {
     TestName.GEOMETRY: Reason.GEOMETRY_NOT_RUN,
     TestName.CONTINUITY: Reason.CONTINUITY_NOT_RUN,
 }
+_STRENGTH = (SourceKind.SIMULATED, SourceKind.CLIP, SourceKind.WEBCAM, SourceKind.SENSOR)
+"""Sources, the weakest claim first."""
+
 _UNFAVOURABLE = frozenset({Outcome.INCONCLUSIVE, Outcome.ATTACK_SUSPECTED, Outcome.CANCELLED})
 
 
@@ -51,6 +56,15 @@ def assess(examination: Examination, asked: Asked) -> tuple[Outcome, tuple[Reaso
         return Outcome.INCONCLUSIVE, (Reason.INTERRUPTED,)
     doubts = tuple(dict.fromkeys(_doubts(examination, asked)))
     return (Outcome.INCONCLUSIVE, doubts) if doubts else (Outcome.LIVE, ())
+
+
+def stated(examination: Examination, announced: SourceKind | None) -> Examination:
+    """The examination as a verdict may state it: of the source that the vision room announced and the one
+    that it names now, the weaker. So a clip that is suddenly called a sensor is still called a clip."""
+    named = examination.source.kind
+    weaker = min(named, announced or named, key=_STRENGTH.index)
+    source = msgspec.structs.replace(examination.source, kind=weaker)
+    return msgspec.structs.replace(examination, source=source)
 
 
 def _doubts(examination: Examination, asked: Asked) -> list[Reason]:

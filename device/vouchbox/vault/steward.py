@@ -25,7 +25,7 @@ from vouchbox.messages import (
     VisionReady,
 )
 from vouchbox.reasons import Reason
-from vouchbox.vault import challenge
+from vouchbox.vault import challenge, policy
 from vouchbox.vault.clerk import Clerk
 from vouchbox.vault.clock import Clock
 from vouchbox.vault.doors import Doors
@@ -190,7 +190,8 @@ class Steward:
         reference = self._references.pop(ticket.session, None)
         findings = self._findings(effect, reference)
         try:
-            self._clerk.conclude(ticket, findings, effect.examination)
+            examination = effect.examination and policy.stated(effect.examination, self._source())
+            self._clerk.conclude(ticket, findings, examination)
         except VouchboxError as problem:
             log.error("a verdict could not be stored: %s", problem)
             return Report((StoreFailed(ticket.session),), stored=False)
