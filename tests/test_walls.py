@@ -9,9 +9,10 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "device" / "vouchbox"
 SHARED = {"messages", "reasons", "errors", "config", "ipc"}
-ROOMS = {"camera", "vision", "vault", "uplink", "kiosk", "relying_party", "simulator", "cli"}
-DOORS = {"vision": {"camera"}, "simulator": ROOMS, "cli": ROOMS}
-"""Doors beyond the room itself: camera and vision are one process; simulator and cli assemble rooms."""
+ROOMS = {"camera", "vision", "vault", "uplink", "kiosk", "relying_party", "simulator", "evaluation", "cli"}
+DOORS = {"vision": {"camera"}, "simulator": ROOMS, "evaluation": {"camera", "vision"}, "cli": ROOMS}
+"""Doors beyond the room itself: camera and vision are one process; evaluation looks through both; simulator
+and cli assemble rooms."""
 
 FOREIGN_TO = {
     "camera": {"socket", "ssl", "paho", "cryptography", "joserfc", "http", "urllib", "sqlite3", "requests"},
@@ -19,6 +20,7 @@ FOREIGN_TO = {
     "vault": {"cv2", "picamera2", "paho", "socket", "ssl", "ai_edge_litert", "tflite_runtime", "http"},
     "uplink": {"cv2", "picamera2", "numpy", "sqlite3", "joserfc", "ai_edge_litert", "tflite_runtime"},
     "kiosk": {"cv2", "picamera2", "numpy", "paho", "ssl", "cryptography", "joserfc", "sqlite3"},
+    "evaluation": {"socket", "ssl", "paho", "cryptography", "joserfc", "http", "urllib", "requests"},
     "relying_party": {"cv2", "picamera2", "ai_edge_litert", "tflite_runtime"},
 }
 """Libraries that a room has no business with, whatever its code says."""

@@ -122,6 +122,13 @@ class RuntimeMissing(ModelError, ImportError):
     code = "runtime"
 
 
+# --- evaluation ---------------------------------------------------------------------------------------
+class EvaluationError(VouchboxError, ValueError):
+    """A labelled set that can't be measured: a file in it can't be read, or scores can't be kept."""
+
+    code = "evaluation"
+
+
 # --- vault --------------------------------------------------------------------------------------------
 class KeyStoreError(VouchboxError):
     """A key is missing, unreadable, readable by others, or of the wrong kind."""

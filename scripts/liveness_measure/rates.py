@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from scipy.stats import beta
-
-
-def clopper_pearson(hits: int, tries: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact two-sided interval of a rate (Clopper and Pearson, Biometrika 26 (1934) 404)."""
-    if tries == 0:
-        return 0.0, 1.0
-    tail = (1.0 - confidence) / 2.0
-    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, tries - hits + 1))
-    high = 1.0 if hits == tries else float(beta.ppf(1.0 - tail, hits + 1, tries - hits))
-    return low, high
+from vouchbox.evaluation.rates import clopper_pearson
 
 
 @dataclass

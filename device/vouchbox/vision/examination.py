@@ -57,7 +57,8 @@ def _never() -> bool:
 
 
 class Examiner:
-    """Examines one person after the other. `problem` hears of every error as a sentence without content."""
+    """Examines one person after the other. `problem` hears of every error as a sentence without content;
+    `seen`, for measurements, of the numbers of every frame."""
 
     def __init__(
         self,
@@ -65,11 +66,13 @@ class Examiner:
         *,
         require_locked: bool = False,
         problem: Callable[[VouchboxError], None] = _nobody,
+        seen: Callable[[Seen], None] = _nobody,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._models = models
         self._require_locked = require_locked
         self._problem = problem
+        self._seen = seen
         self._monotonic = monotonic
         self.clock = StageClock()
         """Stage times of the last session."""
@@ -156,6 +159,7 @@ class Examiner:
             session.frames += 1
             session.dropped += stamp.dropped
             seen = observer.observe(slot, stamp, session.seconds)
+            self._seen(seen)
             session.liveness.observe(seen.observation)
             session.pool.add(seen.observation.faces, seen.quality, seen.observation.luma)
             clock.lap("liveness")

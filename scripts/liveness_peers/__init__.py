@@ -1,0 +1,1 @@
+"""Published liveness networks beside ours, on the same frames with the same face boxes."""
