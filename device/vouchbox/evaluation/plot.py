@@ -19,6 +19,11 @@ SMALLEST = 1e-3
 _TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.99)
 
 
+def check_available() -> None:
+    """Raises UsageError where the libraries of intervals and plots are not installed."""
+    _libraries()
+
+
 def draw_det(parts: Sequence[tuple[str, Errors]], path: Path) -> None:
     """One panel for each (title, figures) that has a curve, one line for each species, a dot where the
     shipped threshold lies. Raises UsageError without matplotlib, EvaluationError when `path` can't be

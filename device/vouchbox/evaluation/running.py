@@ -7,6 +7,7 @@ presentation that can't be read ends the run with its sentence: a set with holes
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -96,6 +97,8 @@ def _shared_out(
 
 def _begin(make: Callable[[], Scorer[Any]]) -> None:
     global _scorer
+    # Ctrl-C reaches every process of a terminal; the parent stops the work and says so once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _scorer = make()
 
 
