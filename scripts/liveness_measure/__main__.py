@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from liveness_measure import edits, guessing, sheets, subjects
+from liveness_measure import edits, guessing, sheets
 from liveness_measure.rates import Tally
 from liveness_measure.watching import Watcher, read, windows
 from vouchbox.camera.source import Image
@@ -27,12 +27,10 @@ from vouchbox.vision.continuity import Continuity
 from vouchbox.vision.geometry import SMALLEST_EYE_DISTANCE_PX, Geometry
 from vouchbox.vision.observation import Observation
 
-PARTS = ("bonafide", "videos", "sheets", "edits", "challenge", "subjects")
+PARTS = ("bonafide", "videos", "sheets", "edits", "challenge")
 FAIL = frozenset({"fail"})
 SUCCESS = frozenset({"success"})
 NOT_FAILED = frozenset({"success", "not-run"})
-PASSED = frozenset({"live"})
-NOT_PASSED = frozenset({"inconclusive", "attack-suspected"})
 EDIT_SECONDS = 6.0
 EDIT_HEIGHT_LIMIT = 720
 FILM_SESSIONS = 4000
@@ -125,13 +123,6 @@ class Measurement:
             status = guessing.against_recorded_session(chance)
             self.count("luck", "recording of another session, challenge", status, SUCCESS)
 
-    def simulated(self, sessions: int) -> None:
-        """Whole sessions of the simulated subject at level active."""
-        for species in subjects.SPECIES:
-            wrong = NOT_PASSED if species == "live" else PASSED
-            for outcome in self._each(subjects.sessions(species, sessions, self.seed), species, sessions):
-                self.count("simulated session", species, outcome, wrong)
-
     def _videos(self, label: str, group: str, wrong: frozenset[str]) -> None:
         for row in self._each(self.rows(label), group):
             pieces = windows(self.watcher.clip(self.data / row["path"]))
@@ -195,12 +186,11 @@ class Measurement:
 
 @click.command()
 @click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this; may be repeated.")
-@click.option("--sessions", default=50, show_default=True, help="Simulated sessions of each species.")
 @click.option("--seed", default=1, show_default=True)
 @click.option(
     "--json", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here."
 )
-def main(parts: tuple[str, ...], sessions: int, seed: int, target: Path | None) -> None:
+def main(parts: tuple[str, ...], seed: int, target: Path | None) -> None:
     """Count false alarms and misses of the liveness tests, with 95 % Clopper-Pearson intervals.
 
     \b
@@ -216,7 +206,6 @@ def main(parts: tuple[str, ...], sessions: int, seed: int, target: Path | None) 
         "sheets": measurement.planar,
         "edits": measurement.edited,
         "challenge": measurement.challenge,
-        "subjects": lambda: measurement.simulated(sessions),
     }
     for part in parts or PARTS:
         run[part]()

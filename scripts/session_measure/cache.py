@@ -43,7 +43,12 @@ class Cache:
         self.path = folder / f"{name}.jsonl"
         self.records: dict[tuple[str, int], Record] = {}
         if self.path.is_file():
-            for line in self.path.read_bytes().splitlines():
+            lines = self.path.read_bytes()
+            if lines and not lines.endswith(b"\n"):
+                # The last line was cut off: end it, so that the next one stands for itself.
+                with self.path.open("ab") as file:
+                    file.write(b"\n")
+            for line in lines.splitlines():
                 record = from_line(line)
                 if record is not None:
                     self.records[record.group, record.number] = record

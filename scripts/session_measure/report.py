@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from liveness_measure.rates import clopper_pearson
 from session_measure.holding import Record
 from session_measure.plan import BONA_FIDE, CUED, GROUPS
+from vouchbox.evaluation.rates import clopper_pearson
 from vouchbox.messages import Outcome, TestName
 
 Check = Callable[[Record], bool]
