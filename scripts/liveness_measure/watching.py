@@ -21,7 +21,7 @@ WINDOW_S = 7.0
 """Long clips are judged in pieces as long as a session."""
 
 SHORTEST_WINDOW_S = 1.5
-MOST_FRAMES = 2500
+MOST_FRAMES = 6000
 
 Timed = tuple[float, Image]
 """Seconds since the first frame, and the picture."""
