@@ -52,7 +52,8 @@ def hold(session: Session) -> Record:
     global _examiner
     if _examiner is None:
         cv2.setNumThreads(1)
-        _examiner = Examiner(Models.load())
+        # A session's time limit is for a camera that hangs: a busy machine must not end one here.
+        _examiner = Examiner(Models.load(), monotonic=time.process_time)
     began = time.process_time()
     request = Examine("measure-sessions", Level.ACTIVE, session.prompts, False, SECONDS)
     seen = _examiner.examine(request, SimulatedSubject(session.subject, CAMERA))
