@@ -9,15 +9,14 @@ weights (1, height, width, channels), FULLY_CONNECTED weights (out, in), PAD tab
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import tensorflow as tf  # type: ignore[import-untyped]
 from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from .graph import Array, Graph, Step
+
 Hook = Callable[["Step", Any], Any]
 
 _NUMPY_TYPE: dict[int, Any] = {
@@ -35,47 +34,6 @@ _ACTIVATION: dict[int, Callable[[Any], Any]] = {
     schema.ActivationFunctionType.RELU: tf.nn.relu,
     schema.ActivationFunctionType.RELU6: tf.nn.relu6,
 }
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operator: its TFLite name, the tensor ids it reads and writes (-1: an absent optional input), and
-    the options object of the schema (None where the operator has none)."""
-
-    kind: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    options: Any
-
-    @property
-    def out(self) -> int:
-        """The one tensor that every operator of these models writes."""
-        return self.outputs[0]
-
-
-@dataclass
-class Graph:
-    """One subgraph. `constants` may be edited by a recipe; half-precision weights are already float32."""
-
-    steps: list[Step]
-    constants: dict[int, Array]
-    shapes: dict[int, tuple[int, ...]]
-    names: dict[int, str]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    _readers: dict[int, list[Step]] = field(default_factory=dict, repr=False)
-
-    def readers(self, tensor: int) -> list[Step]:
-        """The steps that read a tensor."""
-        if not self._readers:
-            for step in self.steps:
-                for i in step.inputs:
-                    self._readers.setdefault(i, []).append(step)
-        return self._readers.get(tensor, [])
-
-    def writer(self, tensor: int) -> Step | None:
-        """The step that writes a tensor; None for an input or a constant."""
-        return next((step for step in self.steps if tensor in step.outputs), None)
 
 
 def read_graph(data: bytes) -> Graph:

@@ -17,7 +17,7 @@ import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from .flatbuffer import Array, Graph, Step
+from .graph import Array, Graph, Step
 
 SAME_SCALE = frozenset({"PAD", "MAX_POOL_2D", "RESHAPE"})
 """Operators whose output keeps the quantization of their input."""

@@ -17,7 +17,7 @@ from .sources import Source
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 SCHEMA = 1
-ROLES = ("detector", "landmarks", "embedding")
+ROLES = ("detector", "landmarks", "embedding", "liveness")
 _MEASURED = ("accuracy", "thresholds")
 _HEAD = (
     "# Written by scripts/build_models and the measurements in scripts/model_factory; do not edit by hand.\n"
@@ -29,6 +29,15 @@ Entry = dict[str, Any]
 
 def describe(role: str, name: str, data: bytes, outputs: tuple[str, ...], source: Source) -> Entry:
     """The entry that follows from a built file. `outputs` names its outputs in the interpreter's order."""
+    return describe_file(role, name, data, outputs) | {
+        "licence": source.licence,
+        "source": source.description,
+        "source_sha256": source.sha256,
+    }
+
+
+def describe_file(role: str, name: str, data: bytes, outputs: tuple[str, ...]) -> Entry:
+    """The part of an entry that says nothing of an origin: role, file, digest, size, tensors."""
     interpreter = Interpreter(model_content=data)
     wanted, given = interpreter.get_input_details(), interpreter.get_output_details()
     if len(given) != len(outputs):
@@ -40,9 +49,6 @@ def describe(role: str, name: str, data: bytes, outputs: tuple[str, ...], source
         "bytes": len(data),
         "inputs": [_tensor(detail) for detail in wanted],
         "outputs": [{"name": label, **_tensor(detail)} for label, detail in zip(outputs, given, strict=True)],
-        "licence": source.licence,
-        "source": source.description,
-        "source_sha256": source.sha256,
     }
 
 

@@ -13,7 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from model_factory import manifest, sources
 
-ROLES = ("detector", "landmarks", "embedding")
+ROLES = ("detector", "landmarks", "embedding", "liveness")
 SOURCES = {
     "detector": sources.DETECTOR,
     "landmarks": sources.LANDMARKS,
@@ -60,7 +60,7 @@ def test_tensors_are_those_of_the_file_and_all_int8(
         assert {tensor["dtype"] for tensor in stated} == {"int8"}
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", SOURCES)
 def test_licence_and_source_are_those_that_the_build_fetches(
     entries: dict[str, dict[str, Any]], role: str
 ) -> None:
@@ -68,6 +68,30 @@ def test_licence_and_source_are_those_that_the_build_fetches(
     assert entries[role]["source"] == SOURCES[role].description
     assert entries[role]["source_sha256"] == SOURCES[role].sha256
     assert entries[role]["accuracy"]
+
+
+def test_the_network_of_our_own_is_small_names_its_training_and_carries_its_calibration(
+    root: Path, entries: dict[str, dict[str, Any]]
+) -> None:
+    entry = entries["liveness"]
+    assert entry["bytes"] <= 600 * 1024
+    assert entry["licence"] == "Apache-2.0"
+    assert "scripts/train_liveness" in entry["source"]
+    assert (root / "scripts" / "train_liveness").is_file()
+    assert set(entry["decode"]) == {"weight", "offset"}
+    for kind in ("video", "full", "crop"):
+        assert 0.0 <= entry["accuracy"][kind]["auc"] <= 1.0
+
+
+def test_the_network_of_our_own_is_plain_convolutions_of_at_most_half_a_million_weights(root: Path) -> None:
+    interpreter = Interpreter(model_path=str(root / "models" / "liveness.tflite"))
+    assert {op["op_name"] for op in interpreter._get_ops_details()} <= {"CONV_2D", "DELEGATE"}
+    weights = [
+        t["shape"]
+        for t in interpreter.get_tensor_details()
+        if len(t["shape"]) == 4 and "weights" in t["name"]
+    ]
+    assert 50_000 < sum(int(np.prod(shape)) for shape in weights) <= 500_000
 
 
 def _entry(role: str, sha256: str, **more: Any) -> dict[str, Any]:

@@ -77,11 +77,11 @@ def test_a_person_in_view_gives_an_examination_that_crosses_the_wall(
     assert found.duration_s == pytest.approx(29 / 15)
     assert all(component.passed for component in found.quality)
     assert [test.name for test in found.tests] == list(TestName)
-    assert found.tests[0].status is TestStatus.NOT_RUN
-    assert found.outcome is not Outcome.LIVE
+    assert found.tests[0].measured == 10
+    assert found.tests[0].status is not TestStatus.NOT_RUN
     assert found.source.kind is SourceKind.SIMULATED
     assert found.runtime == models_on_each_runtime.runtime.label
-    assert [model.role for model in found.models] == ["detector", "landmarks", "embedding"]
+    assert [model.role for model in found.models] == ["detector", "landmarks", "embedding", "liveness"]
     assert {time.stage for time in found.timings} >= {"capture", "face", "quality", "last-frame-to-verdict"}
     assert decode(encode(found), decoder(VisionToVault)) == found
     assert found.wiped

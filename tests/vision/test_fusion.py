@@ -54,12 +54,18 @@ def test_no_results_at_all_are_inconclusive(level: Level) -> None:
     assert Reason.CONTINUITY_NOT_RUN in reasons
 
 
-def test_a_passive_session_is_inconclusive_as_long_as_the_passive_test_does_not_run() -> None:
+def test_every_test_is_required_at_level_active_and_two_at_level_passive() -> None:
+    assert REQUIRED[Level.ACTIVE] == set(TestName)
+    assert REQUIRED[Level.PASSIVE] == {TestName.PASSIVE, TestName.CONTINUITY}
+
+
+@pytest.mark.parametrize("level", Level)
+def test_a_session_is_inconclusive_when_the_passive_test_did_not_run(level: Level) -> None:
     results = tuple(
         result(name, TestStatus.NOT_RUN if name is TestName.PASSIVE else TestStatus.SUCCESS)
         for name in TestName
     )
-    assert decide(Level.PASSIVE, results) == (Outcome.INCONCLUSIVE, (Reason.PASSIVE_NOT_RUN,))
+    assert decide(level, results) == (Outcome.INCONCLUSIVE, (Reason.PASSIVE_NOT_RUN,))
 
 
 @pytest.mark.parametrize("level", Level)
@@ -90,6 +96,7 @@ def test_who_misses_one_prompt_may_try_again_and_who_follows_few_behaves_as_a_re
     met: float, outcome: Outcome
 ) -> None:
     results = (
+        result(TestName.PASSIVE, TestStatus.SUCCESS),
         result(TestName.CHALLENGE, TestStatus.FAIL, met),
         result(TestName.GEOMETRY, TestStatus.SUCCESS),
         result(TestName.CONTINUITY, TestStatus.SUCCESS),
@@ -101,6 +108,7 @@ def test_who_misses_one_prompt_may_try_again_and_who_follows_few_behaves_as_a_re
 
 def test_missed_prompts_in_a_poor_picture_accuse_nobody() -> None:
     results = (
+        result(TestName.PASSIVE, TestStatus.SUCCESS),
         result(TestName.CHALLENGE, TestStatus.FAIL, 0.0),
         result(TestName.GEOMETRY, TestStatus.NOT_RUN),
         result(TestName.CONTINUITY, TestStatus.SUCCESS),
@@ -112,6 +120,7 @@ def test_missed_prompts_in_a_poor_picture_accuse_nobody() -> None:
 
 def test_who_leaves_the_picture_is_no_attacker() -> None:
     results = (
+        result(TestName.PASSIVE, TestStatus.SUCCESS),
         result(TestName.CHALLENGE, TestStatus.SUCCESS, 1.0),
         result(TestName.GEOMETRY, TestStatus.SUCCESS),
         TestResult(TestName.CONTINUITY, TestStatus.FAIL, reasons=(Reason.TRACK_LOST,)),

@@ -57,7 +57,7 @@ def test_the_four_results_come_always_and_in_order_and_are_never_live(level: Lev
     assert decide(level, results)[0] is not Outcome.LIVE
 
 
-def test_the_passive_test_says_that_it_did_not_run() -> None:
+def test_without_a_look_of_the_network_the_passive_test_says_that_it_did_not_run() -> None:
     session = LivenessSession(Level.PASSIVE, (), 5.0)
     lengths(session, resting)
     passive = session.results()[0]

@@ -24,11 +24,11 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_models_that_ship_are_the_ones_that_the_manifest_states() -> None:
     shipped = manifest.load()
-    for role in ("detector", "landmarks", "embedding"):
+    for role in ("detector", "landmarks", "embedding", "liveness"):
         assert len(shipped.read(role)) == shipped.entry(role).bytes
 
 
-@pytest.mark.parametrize("role", ["detector", "landmarks", "embedding"])
+@pytest.mark.parametrize("role", ["detector", "landmarks", "embedding", "liveness"])
 def test_one_changed_bit_refuses_to_load(folder: Path, role: str) -> None:
     file = folder / manifest.load(folder).entry(role).file
     data = bytearray(file.read_bytes())

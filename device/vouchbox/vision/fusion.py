@@ -14,7 +14,7 @@ from vouchbox.reasons import Reason
 
 REQUIRED: Mapping[Level, frozenset[TestName]] = {
     Level.PASSIVE: frozenset({TestName.PASSIVE, TestName.CONTINUITY}),
-    Level.ACTIVE: frozenset({TestName.CHALLENGE, TestName.GEOMETRY, TestName.CONTINUITY}),
+    Level.ACTIVE: frozenset(TestName),
 }
 """The tests that must be a success before a session of that level is `live`."""
 

@@ -7,12 +7,12 @@ not look as a success.
 
 from __future__ import annotations
 
-from vouchbox.messages import Level, Prompt, PromptRecord, TestName, TestResult, TestStatus
-from vouchbox.reasons import Reason
+from vouchbox.messages import Level, Prompt, PromptRecord, TestResult
 from vouchbox.vision.challenge import Challenge
 from vouchbox.vision.continuity import Continuity
 from vouchbox.vision.geometry import Geometry
 from vouchbox.vision.observation import Observation
+from vouchbox.vision.passive import Passive
 
 
 class LivenessSession:
@@ -25,6 +25,7 @@ class LivenessSession:
     def __init__(self, level: Level, prompts: tuple[Prompt, ...], seconds: float) -> None:
         self.level = level
         self._seconds = seconds
+        self._passive = Passive()
         self._challenge = Challenge(prompts)
         self._geometry = Geometry()
         self._continuity = Continuity()
@@ -35,6 +36,7 @@ class LivenessSession:
 
     def observe(self, observation: Observation) -> None:
         """Take the next frame's numbers, in the order of time."""
+        self._passive.observe(observation)
         self._challenge.observe(observation)
         self._geometry.observe(observation)
         self._continuity.observe(observation)
@@ -48,8 +50,8 @@ class LivenessSession:
 
     def results(self) -> tuple[TestResult, ...]:
         """The four tests in the order of TestName, each with a status; call it when the session is over."""
-        passive = TestResult(TestName.PASSIVE, TestStatus.NOT_RUN, reasons=(Reason.PASSIVE_NOT_RUN,))
-        return (passive, self._challenge.result(), self._geometry.result(), self._continuity.result())
+        tests = (self._passive, self._challenge, self._geometry, self._continuity)
+        return tuple(test.result() for test in tests)
 
     def prompt_records(self) -> tuple[PromptRecord, ...]:
         """The prompts that were really shown, and when each was met."""

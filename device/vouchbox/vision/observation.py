@@ -46,11 +46,21 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
+class PassiveScores:
+    """What the liveness network said of one frame: a calibrated logit for the close and for the wide crop.
+    Higher is more bona fide; the frame's own logit is their sum (see passive.py)."""
+
+    close: float
+    context: float
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One frame. `seconds` counts from the first frame, `faces` how many faces are in view (as of the
     last full detection). `fingerprint` is a hash of the coarse picture, equal only for equal frames;
     `change` the mean absolute luma difference (0..255) to the frame before on a 64x48 grid, 0 for the
-    first; `luma` the mean luma 0..255; `tracked` is False where the face had to be found anew."""
+    first; `luma` the mean luma 0..255; `tracked` is False where the face had to be found anew; `passive` is
+    None where the liveness network did not look: it looks at every few frames with a face."""
 
     index: int
     seconds: float
@@ -61,3 +71,4 @@ class Observation:
     fingerprint: int
     change: float
     luma: float
+    passive: PassiveScores | None = None

@@ -20,6 +20,7 @@ from vouchbox.vision.eyes import aspect_ratios, inter_eye_distance
 from vouchbox.vision.landmarks import LandmarkFinder
 from vouchbox.vision.models import Models
 from vouchbox.vision.observation import Face, Observation
+from vouchbox.vision.passive import EVERY, PassiveNetwork
 from vouchbox.vision.pose import head_pose
 from vouchbox.vision.quality import FrameQuality, Values, fitness
 from vouchbox.vision.scratch import Scratch
@@ -53,6 +54,8 @@ class Observer:
         finder = LandmarkFinder(models.landmarks, scratch)
         self._tracker = Tracker(Detector(models.detector, scratch), finder, width, height)
         self._quality = FrameQuality(scratch)
+        self._passive = PassiveNetwork(models.liveness, scratch)
+        self._with_face = 0
         self._colour: Image = scratch("coarse-colour", (_ROWS, _COLUMNS, 3), np.uint8)
         self._greys: Image = scratch("coarse-grey", (2, _ROWS, _COLUMNS), np.uint8)
         self._difference: Image = scratch("coarse-difference", (_ROWS, _COLUMNS), np.uint8)
@@ -73,7 +76,7 @@ class Observer:
         self._clock.lap("coarse")
         found = self._tracker.follow(frame)
         self._clock.lap("face")
-        face, values = None, None
+        face, values, scores = None, None, None
         if found.mesh is not None:
             points = found.mesh.points
             left, right = aspect_ratios(points)
@@ -89,6 +92,10 @@ class Observer:
             self._clock.lap("pose")
             values = self._quality.measure(self._tracker.crop, face, self._width, self._height)
             self._clock.lap("quality")
+            if self._with_face % EVERY == 0:
+                scores = self._passive.look(frame, face.box)
+                self._clock.lap("passive")
+            self._with_face += 1
             if self.chips is not None and found.faces == 1:
                 self.chips.offer(frame, points, fitness(values))
                 self._clock.lap("chips")
@@ -102,6 +109,7 @@ class Observer:
             fingerprint=numbers.fingerprint,
             change=change,
             luma=numbers.luma,
+            passive=scores,
         )
         return Seen(observation, values, numbers)
 

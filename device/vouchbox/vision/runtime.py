@@ -39,6 +39,7 @@ PIXEL_RANGES: dict[str, tuple[float, float]] = {
     "detector": (-1.0, 1.0),
     "landmarks": (0.0, 1.0),
     "embedding": (0.0, 255.0),
+    "liveness": (0.0, 1.0),
 }
 """What pixel values 0 and 255 mean to the network of a role, before quantization."""
 

@@ -1,0 +1,64 @@
+"""The liveness network: plain 3x3 convolutions and ReLU, a biased head of two logits, nothing that an int8
+delegate would refuse. Batch norms exist in training only and are folded away before quantization."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+PIXELS = 112
+STEM = ((3, 16, 2), (16, 24, 2), (24, 48, 2), (48, 64, 1), (64, 96, 2), (96, 96, 1), (96, 128, 2))
+"""Input and output channels and stride of each 3x3 convolution: 112 pixels become 4."""
+
+WIDE = 64
+TEACHER = 256
+"""Length of the teacher's two embeddings."""
+
+
+def padded(x: Tensor, stride: int) -> Tensor:
+    """Zeros around a picture as TFLite's padding SAME puts them for 3x3: none before the first row and column
+    of an even side under stride 2, where PyTorch's own padding would put one."""
+    first = 0 if stride == 2 and x.shape[-1] % 2 == 0 else 1
+    return functional.pad(x, (first, 1, first, 1))
+
+
+class Liveness(nn.Module):
+    """[n, 3, 112, 112] in 0..1 to logits [n, 2]: place 0 is read for the close crop, 1 for the wide one.
+    `features` [n, 64] feed the head, and in training a projection to the teacher's embeddings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, stride, bias=False) for a, b, stride in STEM)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(b) for _, b, _ in STEM)
+        # The last convolution sees the whole 4 x 4 field, so that the head knows where an edge was.
+        self.gather = nn.Conv2d(STEM[-1][1], WIDE, 4, bias=False)
+        self.gather_norm = nn.BatchNorm2d(WIDE)
+        self.drop = nn.Dropout(0.2)
+        self.head = nn.Conv2d(WIDE, 2, 1)
+        self.project = nn.ModuleList(nn.Linear(WIDE, TEACHER) for _ in range(2))
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and features."""
+        x = pictures
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = torch.relu(norm(convolution(padded(x, convolution.stride[0]))))
+        x = torch.relu(self.gather_norm(self.gather(x)))
+        return self.head(self.drop(x)).flatten(1), x.flatten(1)
+
+    def folded(self) -> list[tuple[Tensor, Tensor, int]]:
+        """Every convolution as weight, bias and stride, batch norms folded in; `gather`, head last."""
+        pairs = [*zip(self.convolutions, self.norms, strict=True), (self.gather, self.gather_norm)]
+        steps = []
+        for convolution, norm in pairs:
+            assert isinstance(norm, nn.BatchNorm2d)
+            assert isinstance(convolution, nn.Conv2d)
+            assert norm.running_var is not None
+            assert norm.running_mean is not None
+            gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            weight = convolution.weight * gain[:, None, None, None]
+            bias = norm.bias - norm.running_mean * gain
+            steps.append((weight, bias, convolution.stride[0]))
+        assert self.head.bias is not None
+        steps.append((self.head.weight, self.head.bias, 1))
+        return [(w.detach(), b.detach(), stride) for w, b, stride in steps]
