@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import socket
 from pathlib import Path
 
 import click
 import cv2
 import torch
+import torch.distributed as together
+import torch.multiprocessing as processes
 from rich.console import Console
 
 from . import dataset, exporting, figures
@@ -80,7 +83,7 @@ def main(
         elif stage == "samples":
             _samples(console, work, teacher, samples, seed, jobs)
         elif stage == "train":
-            _train(console, work, epochs, rate, seed, jobs)
+            _train(work, epochs, rate, seed, jobs)
         elif stage == "export":
             console.print(exporting.export(work, seed))
         else:
@@ -107,9 +110,25 @@ def _chunk(job: tuple[Path, Path, int, int]) -> Path:
     return path
 
 
-def _train(console: Console, work: Path, epochs: int, rate: float, seed: int, jobs: int) -> None:
+def _train(work: Path, epochs: int, rate: float, seed: int, jobs: int) -> None:
+    """`jobs` processes of one thread each, on one network."""
+    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+    os.environ.setdefault("MASTER_PORT", str(_free_port()))
+    processes.spawn(_learn, (jobs, work, epochs, rate, seed), nprocs=jobs)  # type: ignore[no-untyped-call]
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def _learn(rank: int, jobs: int, work: Path, epochs: int, rate: float, seed: int) -> None:
     torch.manual_seed(seed)
-    torch.set_num_threads(jobs)
+    torch.set_num_threads(1)
+    if jobs > 1:
+        together.init_process_group("gloo", rank=rank, world_size=jobs)
+    console = Console(quiet=rank > 0)
     lessons = dataset.lessons(work, seed)
     network = Liveness().to(memory_format=torch.channels_last)
     console.print(
@@ -117,6 +136,8 @@ def _train(console: Console, work: Path, epochs: int, rate: float, seed: int, jo
     )
 
     def report(epoch: int, loss: float) -> None:
+        if rank > 0:
+            return
         said = logits_of(network, lessons.validation.crops)
         network.train()
         areas = [figures.area_of(column, lessons.validation.live) for column in (*said.T, said.sum(1))]

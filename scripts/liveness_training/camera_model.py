@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 Picture = NDArray[np.float32]
 Random = np.random.Generator
 
+AS_IT_IS = 0.25
+"""Share of pictures that a good camera changes hardly at all. The frames we learn from were filmed once
+already; without these, one more generation of noise would stand for bona fide."""
+
 
 def blur(picture: Picture, sigma: float) -> Picture:
     """Gaussian blur; nothing below a fifth of a pixel."""
@@ -90,6 +94,8 @@ def coarser(picture: Picture, factor: float) -> Picture:
 
 def filmed(picture: Picture, random: Random, strength: float = 1.0) -> Picture:
     """Everything between the scene and the decoded frame; `strength` scales how bad a camera may be."""
+    if random.random() < AS_IT_IS:
+        return np.clip(encoded(picture, random, 60) if random.random() < 0.5 else picture, 0, 255)
     x = picture
     if random.random() < 0.3 * strength:
         x = coarser(x, random.uniform(0.5, 0.95))
