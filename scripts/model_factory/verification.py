@@ -86,7 +86,9 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
     share = right / total
     middle = share + z**2 / (2 * total)
     spread = z * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    return float((middle - spread) / (1 + z**2 / total)), float((middle + spread) / (1 + z**2 / total))
+    low, high = (middle - spread) / (1 + z**2 / total), (middle + spread) / (1 + z**2 / total)
+    # For none or all right a bound is the share itself; floating point would put it a hair inside.
+    return float(min(low, share)), float(max(high, share))
 
 
 def area_under_curve(same: Floats, different: Floats) -> float:

@@ -10,7 +10,7 @@ import pytest
 from vouchbox.camera.clip import ClipSource
 from vouchbox.camera.source import Stamp
 from vouchbox.cli.examine import request_for
-from vouchbox.messages import Level, Outcome
+from vouchbox.messages import Level, Outcome, SourceKind, TestName, TestStatus
 from vouchbox.vision.examination import Examiner
 from vouchbox.vision.models import Models
 from vouchbox.vision.observer import Observer
@@ -32,7 +32,11 @@ def test_examine_works_on_every_real_video_and_bona_fide_faces_are_good_enough(
     }
     assert problems == []
     assert all(one.frames >= 15 and one.wiped for one in found.values())
-    assert all(one.outcome is not Outcome.LIVE for one in found.values())
+    for one in found.values():
+        status = {test.name: test.status for test in one.tests}
+        needed = {status[TestName.PASSIVE], status[TestName.CONTINUITY]}
+        assert one.outcome is not Outcome.LIVE or needed == {TestStatus.SUCCESS}
+        assert one.source.kind is SourceKind.CLIP
     good = [
         all(component.passed for component in found[row["path"]].quality)
         for row in real_videos
