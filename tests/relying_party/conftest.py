@@ -39,30 +39,13 @@ ROOT = "vouchbox/v1/lab/one"
 PARTY = "pickup"
 MODEL = b"m" * 32
 
-NOTICE = """\
-controller = "c"
-contact = "c"
-purpose = "p"
-measured = "m"
-leaves-the-box = "l"
-recipients = ["r"]
-storage-location = "s"
-retention = "r"
-jurisdiction = "j"
-withdrawal = "w"
-alternative = "a"
-language = "en"
-other-uses = "none"
-policy = "p"
-"""
-
 
 def completed(text: str) -> str:
     """A registration as keygen prints it, with what the operator has to add."""
-    text = text.replace("purposes = []", 'purposes = ["pickup"]').replace(
+    text = text.replace("[purposes]", '[purposes]\npickup = "p"').replace(
         "retention-days = 0", "retention-days = 30"
     )
-    return text[: text.index("[notice]")] + "[notice]\n" + NOTICE
+    return text.replace('= ""', '= "https://told.example"').replace("= []", '= ["told"]')
 
 
 def face(seed: int, noise: float = 0.0) -> bytes:

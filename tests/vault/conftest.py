@@ -24,7 +24,6 @@ from vouchbox.messages import (
     LinkState,
     Message,
     ModelIdentity,
-    Notice,
     Outcome,
     Prompt,
     PromptRecord,
@@ -44,6 +43,7 @@ from vouchbox.messages import (
 from vouchbox.vault import formats, keys, provision, registry, sealing
 from vouchbox.vault.daemon import Vault
 from vouchbox.vault.doors import Knock
+from vouchbox.vault.notice import FIELDS, SCHEMA
 
 AUDIENCE = "vouchbox:shop/door"
 EMBEDDING_MODEL = "ab" * 32
@@ -94,20 +94,20 @@ class Party:
     key: jwk.OKPKey | jwk.ECKey = field(default_factory=lambda: make_key("Ed25519"))
     seal_seed: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     extra: str = ""
+    tables: str = ""
 
     def toml(self, **notice: Any) -> str:
         public = self.key.as_dict(private=False)
-        said: dict[str, Any] = {
-            name.replace("_", "-"): ["The shop"] if name == "recipients" else f"text of {name}"
-            for name in Notice.__struct_fields__
-        }
+        said: dict[str, Any] = {name: f"text of {name}" for name in FIELDS}
+        said |= {name: [f"text of {name}"] for name in ("pii-types", "recipients", "processors", "regions")}
+        said |= {"schema-version": SCHEMA, "language": "en", "policy": "https://shop.example/policy"}
+        said |= {"validity-days": 30}
         said |= notice
         y = f'y = "{public["y"]}"' if "y" in public else ""
         lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in said.items())
         return f"""
 id = "{self.id}"
 name = "Shop {self.id}"
-purposes = ["pickup", "age-check"]
 actions = ["check", "enroll", "match"]
 minimum-level = "passive"
 retention-days = 30
@@ -120,6 +120,10 @@ x = "{public["x"]}"
 {y}
 alg = "{self.alg}"
 kid = "{self.kid}"
+{self.tables}
+[purposes]
+pickup = "text of pickup"
+age-check = "text of age-check"
 [notice]
 {lines}
 """

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from joserfc import jwk
 
 from vouchbox.errors import ConfigError, KeyStoreError
-from vouchbox.messages import Notice
 from vouchbox.vault import keys, matching, provision, registry
 from vouchbox.vault.formats import from_base64url, to_base64url
+from vouchbox.vault.notice import FIELDS
 
 AUDIENCE = "vouchbox:shop/door"
 
@@ -104,16 +104,38 @@ def test_a_key_of_another_kind_is_refused(tmp_path: Path, key: dict[str, Any]) -
 
 
 # --- registry -------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("field", Notice.__struct_fields__)
-def test_no_purpose_no_camera(party: Any, field: str) -> None:
-    name = field.replace("_", "-")
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_notice_that_leaves_a_field_untold_refuses_to_load(party: Any, field: str) -> None:
     head, notice = party.toml().split("[notice]\n")
-    lines = [line for line in notice.splitlines() if not line.startswith(f"{name} = ")]
-    with pytest.raises(ConfigError):
+    lines = [line for line in notice.splitlines() if not line.startswith(f"{field} = ")]
+    with pytest.raises(ConfigError, match=f"untold.*{field}"):
         registry.parse("\n".join((head, "[notice]", *lines)).encode(), "pickup.toml")
-    empty: Any = [" "] if field == "recipients" else " "
-    with pytest.raises(ConfigError, match=name):
-        registry.parse(party.toml(**{name: empty}).encode(), "pickup.toml")
+    for blank in (" ", [], [" "]):
+        with pytest.raises(ConfigError, match=f"untold.*{field}"):
+            registry.parse(party.toml(**{field: blank}).encode(), "pickup.toml")
+
+
+def test_no_purpose_no_camera(party: Any) -> None:
+    for text in ('pickup = " "', 'pickup = ""', ""):
+        told = party.toml().replace('pickup = "text of pickup"', text)
+        told = told.replace('age-check = "text of age-check"', "")
+        with pytest.raises(ConfigError, match="purpose"):
+            registry.parse(told.encode(), "pickup.toml")
+
+
+@pytest.mark.parametrize("trick", ["\x1b[2J", "a\nb", "\u202egnp.exe", "\x07", "\u2028", "\x9b2J"])
+def test_a_text_that_plays_tricks_on_a_screen_refuses_to_load(party: Any, trick: str) -> None:
+    with pytest.raises(ConfigError, match="no screen shows"):
+        registry.parse(party.toml(alternative=f"show {trick} an ID").encode(), "pickup.toml")
+    assert registry.parse(party.toml(alternative="क\u200dष, Größe 5\u00a0m").encode(), "pickup.toml")
+
+
+def test_a_notice_always_fits_into_one_message(party: Any) -> None:
+    longest = party.toml(**{name: ["ü" * 512] * 8 for name in ("recipients", "processors")})
+    with pytest.raises(ConfigError, match="shorten"):
+        registry.parse(longest.encode(), "pickup.toml")
+    with pytest.raises(ConfigError, match="alternative"):
+        registry.parse(party.toml(alternative="x" * 513).encode(), "pickup.toml")
 
 
 @pytest.mark.parametrize(
@@ -132,6 +154,13 @@ def test_no_purpose_no_camera(party: Any, field: str) -> None:
         ('id = "pickup"', 'id = "Pickup Counter"'),
         ('seal-key = "', 'seal-key = "AA'),
         ("[notice]", '[notice]\nsurprise = "x"'),
+        ("[notice]", '[notice]\npurpose = "another"'),
+        ("vouchbox-notice-1", "vouchbox-notice-2"),
+        ("https://shop.example/policy", "http://shop.example/policy"),
+        ('language = "en"', 'language = "English"'),
+        ("validity-days = 30", "validity-days = 0"),
+        ("retention-days = 30", 'retention-days = 30\nconsent = ["word of mouth"]'),
+        ("retention-days = 30", 'retention-days = 30\nconsent = ["token"]'),
     ],
 )
 def test_a_registration_that_is_not_wholly_right_refuses_to_load(party: Any, old: str, new: str) -> None:

@@ -113,7 +113,8 @@ class Clerk:
             digest = hashlib.sha256(findings.template).hexdigest()
             size = len(findings.template)
             claim = verdict.TemplateClaim(digest, size, party.epoch, party.retention_days)
-        declined = findings.ending.outcome is Outcome.DECLINED and party is not None
+        told = party.notices.get(ticket.request.purpose) if party is not None else None
+        declined = findings.ending.outcome is Outcome.DECLINED and told is not None
         statement = verdict.Statement(
             issuer=self._box.audience,
             identity=self._ring.identity,
@@ -127,7 +128,7 @@ class Clerk:
             examination=examination,
             template=claim,
             fmr=findings.fmr,
-            alternative=party.notice.alternative if declined and party else "",
+            alternative=told.alternative if declined and told else "",
         )
         return verdict.sign(statement, self._ring.signer)
 

@@ -162,7 +162,7 @@ class Steward:
                 purpose=request.purpose,
                 action=request.action,
                 level=request.level,
-                notice=party.notice,
+                notice=party.notices[request.purpose],
                 seconds=seconds,
             ),
         )
@@ -230,6 +230,6 @@ class Steward:
                 session=ticket.session,
                 outcome=ending.outcome,
                 reasons=ending.reasons,
-                alternative=party.notice.alternative if declined else "",
+                alternative=party.notices[ticket.request.purpose].alternative if declined else "",
             ),
         )
