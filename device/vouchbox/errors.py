@@ -145,6 +145,12 @@ class SealError(VouchboxError, ValueError):
     code = "seal"
 
 
+class AuditError(VouchboxError, ValueError):
+    """The audit log is not the one that the box vouched for: edited, cut off, or put back from a copy."""
+
+    code = "audit"
+
+
 class OutboxError(VouchboxError, OSError):
     """The outbox can't be written; nothing was accepted."""
 

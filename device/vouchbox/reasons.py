@@ -61,6 +61,7 @@ class Reason(StrEnum):
     REQUEST_RATE_LIMITED = "request-rate-limited"
     BOX_BUSY = "box-busy"
     REFERENCE_UNREADABLE = "reference-unreadable"
+    ENROLL_AGAIN = "enroll-again"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -108,4 +109,5 @@ SENTENCES: dict[Reason, str] = {
     Reason.REQUEST_RATE_LIMITED: "Too many requests: try again later.",
     Reason.BOX_BUSY: "The box is busy with another person: try again in a moment.",
     Reason.REFERENCE_UNREADABLE: "The stored template can't be opened: enrol again.",
+    Reason.ENROLL_AGAIN: "The stored template was renewed since: enrol again.",
 }

@@ -50,7 +50,7 @@ class ReplayWindow:
             return Reason.REQUEST_RATE_LIMITED
         try:
             self._store.execute(
-                "INSERT INTO nonce VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO nonce (party, nonce, jti, expires, seen) VALUES (?, ?, ?, ?, ?)",
                 (request.party, request.nonce, request.jti, request.expires, int(now)),
             )
         except sqlite3.IntegrityError:
