@@ -15,6 +15,7 @@ import pytest
 
 from vouchbox.messages import (
     Action,
+    ConsentWay,
     Examination,
     Level,
     Outcome,
@@ -120,6 +121,7 @@ class VaultBox:
             circumstances=statements.Circumstances(now, 77, 3, True),
             examination=seen,
             template=claim,
+            consent=None if seen is None else ConsentWay.PROMPT,
         )
         return Spoken(statements.sign(statement, self.ring.signer), message, jti)
 

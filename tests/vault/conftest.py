@@ -40,7 +40,7 @@ from vouchbox.messages import (
     VisionReady,
     decoder,
 )
-from vouchbox.vault import formats, keys, provision, registry, sealing
+from vouchbox.vault import formats, keys, notice, provision, registry, sealing
 from vouchbox.vault.daemon import Vault
 from vouchbox.vault.doors import Knock
 from vouchbox.vault.notice import FIELDS, SCHEMA
@@ -95,14 +95,39 @@ class Party:
     seal_seed: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     extra: str = ""
     tables: str = ""
+    consent_key: jwk.OKPKey = field(default_factory=lambda: jwk.OKPKey.generate_key("Ed25519"))
 
-    def toml(self, **notice: Any) -> str:
+    @classmethod
+    def with_app(cls) -> Party:
+        """A party that is registered to send consent tokens, too."""
+        party = cls(extra='consent = ["prompt", "token"]')
+        public = party.consent_key.as_dict(private=False)
+        party.tables = f"""[[consent-keys]]
+kty = "OKP"
+crv = "Ed25519"
+x = "{public["x"]}"
+alg = "Ed25519"
+kid = "app"
+"""
+        return party
+
+    def consent(self, claims: dict[str, Any], *, key: Any = None, header: Any = None, **changes: Any) -> str:
+        """The app's token that answers the request with these claims, changed as told."""
+        said = {name: claims[name] for name in ("iss", "aud", "iat", "exp", "nonce", "purpose", "action")}
+        said |= {"jti": secrets.token_urlsafe(16), "accepted": True}
+        said["notice"] = notice.digest(self.parsed().notices[claims["purpose"]])
+        said = {name: value for name, value in (said | changes).items() if value is not None}
+        head = {"alg": "Ed25519", "typ": formats.CONSENT_TYPE, "kid": "app"} | (header or {})
+        signer = key or self.consent_key
+        return jws.serialize_compact(head, json.dumps(said), signer, algorithms=["Ed25519"])
+
+    def toml(self, **told: Any) -> str:
         public = self.key.as_dict(private=False)
         said: dict[str, Any] = {name: f"text of {name}" for name in FIELDS}
         said |= {name: [f"text of {name}"] for name in ("pii-types", "recipients", "processors", "regions")}
         said |= {"schema-version": SCHEMA, "language": "en", "policy": "https://shop.example/policy"}
         said |= {"validity-days": 30}
-        said |= notice
+        said |= told
         y = f'y = "{public["y"]}"' if "y" in public else ""
         lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in said.items())
         return f"""
@@ -214,6 +239,12 @@ def examined(
 @pytest.fixture
 def party() -> Party:
     return Party()
+
+
+@pytest.fixture
+def app_party() -> Party:
+    """A party whose own app may bring the person's consent."""
+    return Party.with_app()
 
 
 @pytest.fixture

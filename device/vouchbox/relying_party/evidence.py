@@ -17,7 +17,7 @@ from joserfc.errors import JoseError
 from msgspec import Meta, Struct
 
 from vouchbox.errors import VerdictInvalid
-from vouchbox.messages import Action, Level, Outcome, SourceKind, TestName, TestStatus
+from vouchbox.messages import Action, ConsentWay, Level, Outcome, SourceKind, TestName, TestStatus
 from vouchbox.reasons import Reason
 from vouchbox.relying_party.boxes import Box, Boxes
 from vouchbox.relying_party.formats import (
@@ -64,7 +64,8 @@ class MatchClaim(Struct, frozen=True):
 
 
 class Said(Struct, frozen=True):
-    """The private claim. What belongs to a camera is absent when it was never opened."""
+    """The private claim. What belongs to a camera is absent when it was never opened.
+    `consent` is how the person agreed, None when nobody did."""
 
     outcome: Outcome
     reasons: Annotated[tuple[Reason, ...], Meta(max_length=32)]
@@ -74,6 +75,7 @@ class Said(Struct, frozen=True):
     level: Level
     clock: Literal["synchronised", "unsynchronised"]
     alternative: Annotated[str, Meta(max_length=512)] = ""
+    consent: ConsentWay | None = None
     source: Source | None = None
     frames: _Count = 0
     dropped: _Count = 0
@@ -212,3 +214,5 @@ def _consistent(said: Said, tests: dict[TestName, TestStatus]) -> None:
         raise VerdictInvalid("the verdict claims a challenge that did not succeed", "report this as a defect")
     if positive and said.source is None:
         raise VerdictInvalid("the verdict claims a person without a camera", "report this as a defect")
+    if said.source is not None and said.consent is None:
+        raise VerdictInvalid("the verdict claims a camera without a consent", "report this as a defect")

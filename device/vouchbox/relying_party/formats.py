@@ -15,6 +15,7 @@ PROFILE = "urn:uuid:5f0c1f0e-6d3b-4c39-9b0a-6c1d7b5e0a11"
 
 REQUEST_TYPE = "vouchbox-request+jwt"
 ACK_TYPE = "vouchbox-ack+jwt"
+CONSENT_TYPE = "vouchbox-consent+jwt"
 VERDICT_TYPE = "eat+jwt"
 
 REQUEST_CONTENT_TYPE = "application/vnd.vouchbox.request+jwt"

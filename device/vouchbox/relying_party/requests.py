@@ -52,9 +52,11 @@ def ask(
     now: float,
     template: bytes = b"",
     lifetime_s: int = LIFETIME_S,
+    consent: Callable[[str], str] | None = None,
     random: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Asked:
-    """A signed request to `box`. `template` is the clear template for MATCH, and for nothing else."""
+    """A signed request to `box`. `template` is the clear template for MATCH, and for nothing else; `consent`
+    fetches the consent token for the request's nonce (consent.py), where the person agreed in an app."""
     if (action is Action.MATCH) != bool(template):
         raise UsageError("match needs a template and nothing else takes one", "name an enrolled subject")
     if not 0 < lifetime_s <= LIFETIME_LIMIT_S:
@@ -75,6 +77,8 @@ def ask(
     if template:
         sealed = templates.reference(template, box, party=party, jti=jti, nonce=nonce)
         claims["reference"] = to_base64url(sealed)
+    if consent is not None:
+        claims["consent"] = consent(nonce)
     payload = keys.sign(REQUEST_TYPE, claims)
     return Asked(payload, box.audience, jti, nonce, purpose, action, level, issued + lifetime_s)
 

@@ -10,11 +10,12 @@ import hashlib
 
 from vouchbox.config import Box
 from vouchbox.errors import OutboxError
-from vouchbox.messages import Examination, Outcome
+from vouchbox.messages import ConsentWay, Examination, Outcome
 from vouchbox.reasons import Reason
 from vouchbox.vault import audit, journal, verdict
 from vouchbox.vault.ack import Acknowledgement
 from vouchbox.vault.clock import Clock
+from vouchbox.vault.consent import Answer
 from vouchbox.vault.events import Ending, Ticket
 from vouchbox.vault.findings import Findings
 from vouchbox.vault.formats import TEMPLATE_CONTENT_TYPE, VERDICT_CONTENT_TYPE
@@ -71,15 +72,23 @@ class Clerk:
                 self._store, audit.Event.REFUSAL, self._now(), {**_facts(ticket), "reasons": [reason.value]}
             )
 
-    def consent(self, ticket: Ticket, accepted: bool) -> None:
-        """Log the person's answer; nothing says who answered."""
-        with self._store.transaction():
-            said: audit.Detail = {"session": ticket.session, "accepted": int(accepted)}
-            audit.append(self._store, audit.Event.CONSENT, self._now(), said)
+    def consent(self, ticket: Ticket, answer: Answer) -> None:
+        """Log the person's answer, inside the caller's transaction; nothing says who answered."""
+        said: audit.Detail = {"session": ticket.session, "accepted": int(answer.accepted)}
+        audit.append(self._store, audit.Event.CONSENT, self._now(), said | {"way": answer.way.value})
 
-    def conclude(self, ticket: Ticket, findings: Findings, examination: Examination | None) -> None:
-        """Store the one verdict of an open session, and its template; does nothing when it has one."""
-        token = self._token(ticket, findings, examination)
+    def conclude(
+        self,
+        ticket: Ticket,
+        findings: Findings,
+        examination: Examination | None,
+        way: ConsentWay | None = None,
+    ) -> None:
+        """Store the one verdict of an open session, and its template; does nothing when it has one.
+
+        `way` is how the person agreed, None when nobody did.
+        """
+        token = self._token(ticket, findings, examination, way)
         request, ending = ticket.request, findings.ending
         with self._store.transaction():
             if not journal.is_open(self._store, ticket.session):
@@ -104,7 +113,13 @@ class Clerk:
         sessions = dict.fromkeys(session for _, session in gone)
         return [session for session in sessions if not self._outbox.waiting_for(session)]
 
-    def _token(self, ticket: Ticket, findings: Findings, examination: Examination | None) -> bytes:
+    def _token(
+        self,
+        ticket: Ticket,
+        findings: Findings,
+        examination: Examination | None,
+        way: ConsentWay | None = None,
+    ) -> bytes:
         party = self._registry.get(ticket.request.party)
         claim = None
         if findings.template:
@@ -126,6 +141,7 @@ class Clerk:
                 self._now(), self._clock.uptime(), self._boots(), self._clock.synchronised()
             ),
             examination=examination,
+            consent=way,
             template=claim,
             fmr=findings.fmr,
             alternative=told.alternative if declined and told else "",

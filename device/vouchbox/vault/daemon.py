@@ -20,6 +20,7 @@ from vouchbox.messages import (
     AckArrived,
     Action,
     ConsentGiven,
+    ConsentToken,
     Examination,
     LinkState,
     Message,
@@ -30,7 +31,7 @@ from vouchbox.messages import (
     VisionReady,
 )
 from vouchbox.reasons import Reason
-from vouchbox.vault import ack, keys, matching, provision, registry, request
+from vouchbox.vault import ack, consent, keys, matching, provision, registry, request
 from vouchbox.vault.clerk import Clerk
 from vouchbox.vault.clock import Clock, SystemClock
 from vouchbox.vault.courier import Courier
@@ -161,7 +162,7 @@ class Vault:
                     self._doors.send("kiosk", message)
             case Examination():
                 self._drive(Examined(message))
-            case ConsentGiven():
+            case ConsentGiven() | ConsentToken():
                 self._consent(message)
             case SessionCancelled():
                 self._drive(Cancelled(message.session))
@@ -195,24 +196,35 @@ class Vault:
                 refusal = opened
             else:
                 reference = opened
+        given = consent.given(judged.consent, judged.request, judged.party, self._audience, now)
+        if isinstance(given, Reason):
+            refusal, given = refusal or given, None
         if refusal is not None:
             self._carry_out(Refuse(ticket, refusal))
             return
         self._counters["request-accepted"] += 1
         self._steward.remember(ticket, reference)
-        self._drive(Accepted(ticket))
+        self._drive(Accepted(ticket, given))
 
-    def _consent(self, answer: ConsentGiven) -> None:
+    def _consent(self, said: ConsentGiven | ConsentToken) -> None:
         ticket = self._state.ticket
-        if ticket is None or self._state.step is not Step.CONSENTING or ticket.session != answer.session:
+        if ticket is None or self._state.step is not Step.CONSENTING or ticket.session != said.session:
             return
         try:
-            self._clerk.consent(ticket, answer.accepted)
+            party = self._registry[ticket.request.party]
+            answer = consent.answer(said, ticket.request, party, self._audience, self._clock.wall())
+        except RequestRefused as problem:
+            self._counters[f"consent-{problem.reason}"] += 1
+            log.warning("a consent was ignored: %s", problem)
+            return
+        try:
+            with self._store.transaction():
+                self._clerk.consent(ticket, answer)
         except OutboxError as problem:
             self._trouble(problem)
             self._drive(RecordFailed())
             return
-        self._drive(Answered(answer.session, answer.accepted))
+        self._drive(Answered(said.session, answer))
 
     def _acknowledge(self, arrived: AckArrived) -> None:
         try:

@@ -33,7 +33,8 @@ Seconds = Annotated[int, Meta(ge=0, le=2**40)]
 
 
 class Claims(Struct, frozen=True):
-    """The claims of a request (JWT, RFC 7519); others are ignored. `reference` belongs to match only."""
+    """The claims of a request (JWT, RFC 7519); others are ignored. `reference` belongs to match only,
+    `consent` is a consent token (consent.py)."""
 
     iss: Annotated[str, Meta(pattern=NAME)]
     aud: Annotated[str, Meta(max_length=128)]
@@ -45,6 +46,7 @@ class Claims(Struct, frozen=True):
     action: Action
     level: Level
     reference: Annotated[str, Meta(max_length=4096)] = ""
+    consent: Annotated[str, Meta(max_length=2048)] = ""
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,12 +65,13 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An authentic request, its party, its sealed reference (empty but for match), and why it can't be
-    served (None when it can)."""
+    """An authentic request, its party, its sealed reference (empty but for match), the consent token that it
+    brings (empty without one, not yet verified), and why it can't be served (None when it can)."""
 
     request: Request
     party: Party
     reference: bytes
+    consent: bytes
     refusal: Reason | None
 
 
@@ -100,7 +103,7 @@ def judge(arrived: RequestArrived, registry: Registry, audience: str, now: float
         response_topic=arrived.response_topic,
         correlation=arrived.correlation,
     )
-    return Judged(request, party, reference, _refusal(claims, party, readable, now))
+    return Judged(request, party, reference, claims.consent.encode(), _refusal(claims, party, readable, now))
 
 
 def _refusal(claims: Claims, party: Party, readable: bool, now: float) -> Reason | None:

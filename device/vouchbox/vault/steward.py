@@ -28,6 +28,7 @@ from vouchbox.reasons import Reason
 from vouchbox.vault import challenge
 from vouchbox.vault.clerk import Clerk
 from vouchbox.vault.clock import Clock
+from vouchbox.vault.consent import Answer
 from vouchbox.vault.doors import Doors
 from vouchbox.vault.events import (
     Ask,
@@ -113,13 +114,13 @@ class Steward:
     def carry_out(self, effect: Effect) -> Report:
         """Do it; never raises for a full disk, a missing room or a failing key."""
         match effect:
-            case Record(ticket):
-                return self._record(ticket)
+            case Record(ticket, given):
+                return self._record(ticket, given)
             case Refuse(ticket, reason):
                 self._references.pop(ticket.session, None)
                 return self._refuse(ticket, reason)
-            case Ask(ticket):
-                self._ask(ticket, self._config.consent_seconds)
+            case Ask(ticket, given):
+                self._ask(ticket, self._config.consent_seconds, given)
             case Open(ticket):
                 return Report() if self._open(ticket) else Report((VisionLost(),))
             case Stop(ticket):
@@ -132,10 +133,12 @@ class Steward:
                 self._show(ticket, ending)
         return Report()
 
-    def _record(self, ticket: Ticket) -> Report:
+    def _record(self, ticket: Ticket, given: Answer | None) -> Report:
         try:
             with self._store.transaction():
                 self._clerk.open(ticket)
+                if given is not None:
+                    self._clerk.consent(ticket, given)
         except OutboxError as problem:
             log.error("a request was not accepted: %s", problem)
             self._references.pop(ticket.session, None)
@@ -152,7 +155,7 @@ class Steward:
             return Report(stored=False if isinstance(problem, OutboxError) else None)
         return Report(stored=True, counted=(f"refused-{reason.value}",))
 
-    def _ask(self, ticket: Ticket, seconds: int) -> None:
+    def _ask(self, ticket: Ticket, seconds: int, given: bool = False) -> None:
         party, request = self._registry[ticket.request.party], ticket.request
         self._doors.send(
             "kiosk",
@@ -164,6 +167,7 @@ class Steward:
                 level=request.level,
                 notice=party.notices[request.purpose],
                 seconds=seconds,
+                given=given,
             ),
         )
 
@@ -190,7 +194,7 @@ class Steward:
         reference = self._references.pop(ticket.session, None)
         findings = self._findings(effect, reference)
         try:
-            self._clerk.conclude(ticket, findings, effect.examination)
+            self._clerk.conclude(ticket, findings, effect.examination, effect.way)
         except VouchboxError as problem:
             log.error("a verdict could not be stored: %s", problem)
             return Report((StoreFailed(ticket.session),), stored=False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vouchbox import __version__
-from vouchbox.messages import Examination, Outcome, TestName, TestStatus
+from vouchbox.messages import ConsentWay, Examination, Outcome, TestName, TestStatus
 from vouchbox.reasons import Reason
 from vouchbox.vault.formats import PRIVATE_CLAIM, PROFILE, VERDICT_TYPE
 from vouchbox.vault.keys import Identity, Signer
@@ -50,8 +50,9 @@ class TemplateClaim:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Everything a verdict says. `examination` is None when the camera was never opened; `fmr` is the false
-    match rate behind a match or no-match; `alternative` is what the notice offers who declines."""
+    """Everything a verdict says. `examination` is None when the camera was never opened; `consent` is how the
+    person agreed, None when nobody did; `fmr` is the false match rate behind a match or no-match;
+    `alternative` is what the notice offers who declines."""
 
     issuer: str
     identity: Identity
@@ -64,6 +65,7 @@ class Statement:
     template: TemplateClaim | None = None
     fmr: float | None = None
     alternative: str = ""
+    consent: ConsentWay | None = None
 
 
 def claims(statement: Statement) -> dict[str, Any]:
@@ -122,6 +124,8 @@ def _private(statement: Statement) -> dict[str, Any]:
     }
     if statement.alternative:
         said["alternative"] = statement.alternative
+    if statement.consent is not None:
+        said["consent"] = statement.consent.value
     if examination is not None:
         said |= _seen(examination)
     if (template := statement.template) is not None:
