@@ -313,6 +313,15 @@ class StatusDocument(Message, frozen=True):
 
 
 # --- vault <-> kiosk (any screen, button or command line that asks the person) ------------------------------
+class TemplateReaders(StrEnum):
+    """Who can open a template: nobody, for none is made; the relying party; or only the boxes of the fleet,
+    and the party keeps what it can't open. The value stands in the notice and in the verdict."""
+
+    NOBODY = "nobody"
+    PARTY = "party"
+    FLEET = "fleet"
+
+
 class Notice(Part, frozen=True):
     """What the person is told before the camera opens (fields after ISO/IEC TS 27560); none may be empty."""
 
@@ -326,6 +335,7 @@ class Notice(Part, frozen=True):
     pii_types: ToldLines
     measured: Told
     leaves_the_box: Told
+    template_readers: TemplateReaders
     recipients: ToldLines
     processors: ToldLines
     storage_location: Told

@@ -94,6 +94,7 @@ class Party:
     key: jwk.OKPKey | jwk.ECKey = field(default_factory=lambda: make_key("Ed25519"))
     seal_seed: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     extra: str = ""
+    readers: str = "party"
     tables: str = ""
     consent_key: jwk.OKPKey = field(default_factory=lambda: jwk.OKPKey.generate_key("Ed25519"))
 
@@ -126,7 +127,7 @@ kid = "app"
         said: dict[str, Any] = {name: f"text of {name}" for name in FIELDS}
         said |= {name: [f"text of {name}"] for name in ("pii-types", "recipients", "processors", "regions")}
         said |= {"schema-version": SCHEMA, "language": "en", "policy": "https://shop.example/policy"}
-        said |= {"validity-days": 30}
+        said |= {"validity-days": 30, "template-readers": self.readers}
         said |= told
         y = f'y = "{public["y"]}"' if "y" in public else ""
         lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in said.items())
@@ -352,6 +353,11 @@ class World:
         """Everything of that kind which the room heard, oldest first."""
         return [message for message in self.heard[room] if isinstance(message, kind)]
 
+    def connect(self) -> None:
+        """All rooms at their doors, the broker reached."""
+        self.join("vision", "kiosk", "uplink")
+        self.say("uplink", LinkState(connected=True))
+
     def leave(self, room: str) -> None:
         self.rooms.pop(room).close()
         self.expected[f"Left {room}"] += 1
@@ -387,6 +393,5 @@ def make_world(tmp_path: Path, clock: TestClock) -> Iterator[Callable[..., World
 def world(make_world: Callable[..., World], party: Party) -> World:
     """A vault with one party and all rooms at its doors, the broker reached."""
     made = make_world(party)
-    made.join("vision", "kiosk", "uplink")
-    made.say("uplink", LinkState(connected=True))
+    made.connect()
     return made

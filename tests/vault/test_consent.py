@@ -37,6 +37,7 @@ QUESTIONS = {
     "Where is it stored?": ("storage-location",),
     "In which regions?": ("regions", "jurisdiction"),
     "Who asks, and who processes it?": ("controller", "address", "contact", "recipients", "processors"),
+    "Who can open what is kept of my face?": ("template-readers",),
     "What else is it used for?": ("other-uses",),
     "How long is it kept, and how long does my yes count?": ("retention", "validity-days"),
     "How do I have it removed?": ("withdrawal",),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from joserfc import jwk
 
 from vouchbox.errors import ConfigError, KeyStoreError
+from vouchbox.messages import TemplateReaders
 from vouchbox.vault import keys, matching, provision, registry
 from vouchbox.vault.formats import from_base64url, to_base64url
 from vouchbox.vault.notice import FIELDS
@@ -169,10 +170,22 @@ def test_a_registration_that_is_not_wholly_right_refuses_to_load(party: Any, old
         registry.parse(party.toml().replace(old, new).encode(), "pickup.toml")
 
 
-def test_enroll_needs_somebody_to_seal_to(party: Any) -> None:
-    lines = [line for line in party.toml().splitlines() if not line.startswith("seal-key")]
+def test_a_party_that_can_open_templates_needs_a_seal_key_and_the_fleet_needs_none(party: Any) -> None:
+    lines = "\n".join(line for line in party.toml().splitlines() if not line.startswith("seal-key"))
     with pytest.raises(ConfigError, match="seal-key"):
-        registry.parse("\n".join(lines).encode(), "pickup.toml")
+        registry.parse(lines.encode(), "pickup.toml")
+    fleets = lines.replace('template-readers = "party"', 'template-readers = "fleet"')
+    assert registry.parse(fleets.encode(), "pickup.toml").template_readers is TemplateReaders.FLEET
+
+
+def test_the_notice_names_somebody_who_can_open_a_template_exactly_where_one_is_made(party: Any) -> None:
+    nobody = party.toml().replace('template-readers = "party"', 'template-readers = "nobody"')
+    with pytest.raises(ConfigError, match="template-readers"):
+        registry.parse(nobody.encode(), "pickup.toml")
+    check = nobody.replace('actions = ["check", "enroll", "match"]', 'actions = ["check"]')
+    assert registry.parse(check.encode(), "pickup.toml").template_readers is TemplateReaders.NOBODY
+    with pytest.raises(ConfigError, match="template-readers"):
+        registry.parse(check.replace('"nobody"', '"party"').encode(), "pickup.toml")
 
 
 def test_a_folder_is_loaded_whole_and_names_must_agree(tmp_path: Path, party: Any, parties: Any) -> None:

@@ -339,7 +339,7 @@ def test_what_left_stands_in_the_ledger_and_what_happened_in_an_unbroken_log(wor
     (left,) = egress.read(store)
     assert (left.topic, left.size, left.sha256) == (row.topic, len(row.payload), digest)
     events = [event for (event,) in store.execute("SELECT event FROM audit ORDER BY entry")]
-    assert events == ["started", "request", "consent", "verdict"]
+    assert events == ["started", "epoch", "request", "consent", "verdict"]
     assert audit.verify(store) is None
     store.close()
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "open": ("vouchbox.cli.open", "open_template"),
     "match": ("vouchbox.cli.match", "match"),
     "egress": ("vouchbox.cli.egress", "egress"),
+    "audit": ("vouchbox.cli.audit", "audit"),
 }
 """Subcommand -> module and attribute of its click command."""
 

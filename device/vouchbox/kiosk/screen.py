@@ -16,6 +16,7 @@ from vouchbox.messages import (
     Prompt,
     ReceiptIssued,
     SessionEnded,
+    TemplateReaders,
 )
 from vouchbox.reasons import SENTENCES
 
@@ -38,6 +39,13 @@ OUTCOMES: dict[Outcome, str] = {
     Outcome.REFUSED: "The request was refused.",
 }
 
+READERS = {
+    TemplateReaders.NOBODY: "none is made",
+    TemplateReaders.PARTY: "who asks, with its own key",
+    TemplateReaders.FLEET: "only boxes of this fleet; who asks keeps it locked",
+}
+"""Who can open the sealed template, in the person's words."""
+
 _ACTIONS = {
     Action.CHECK: "check that a live person is here",
     Action.ENROLL: "check that a live person is here and remember the face as a sealed template",
@@ -59,6 +67,7 @@ def notice_lines(asked: ConsentAsked) -> list[tuple[str, str]]:
         ("What is measured", notice.measured),
         ("Kinds of data", "; ".join(notice.pii_types)),
         ("What leaves the box", notice.leaves_the_box),
+        ("Who can open a template", READERS[notice.template_readers]),
         ("Who receives it", "; ".join(notice.recipients)),
         ("Who processes it", "; ".join(notice.processors)),
         ("Where it is kept", f"{notice.storage_location} ({', '.join(notice.regions)})"),

@@ -49,12 +49,13 @@ class Source(Struct, frozen=True):
 
 
 class TemplateClaim(Struct, frozen=True):
-    """Binds the template message: digest and size of its payload, epoch, days it may be kept."""
+    """Binds the template message: digest and size of its payload, epoch, days it may be kept, its readers."""
 
     sha256: _Sha256
     size: _Count
     epoch: Annotated[int, Meta(ge=1)]
     retention_days: _Count
+    readers: Literal["party", "fleet"] = "party"
 
 
 class MatchClaim(Struct, frozen=True):

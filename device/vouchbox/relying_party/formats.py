@@ -22,6 +22,7 @@ REQUEST_CONTENT_TYPE = "application/vnd.vouchbox.request+jwt"
 ACK_CONTENT_TYPE = "application/vnd.vouchbox.ack+jwt"
 
 TEMPLATE_FORMAT: Final = "vouchbox-template-v1"
+FLEET_FORMAT: Final = "vouchbox-fleet-template-v1"
 REFERENCE_FORMAT: Final = "vouchbox-reference-v1"
 
 PRIVATE_CLAIM = "vouchbox"

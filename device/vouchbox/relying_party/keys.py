@@ -182,6 +182,7 @@ lawful-basis = ""
 pii-types = []
 measured = ""
 leaves-the-box = ""
+template-readers = "party"  # who can open a template: "party", "fleet" or, without enroll, "nobody"
 recipients = []  # everyone who gets it, by name
 processors = []  # who works for you on it, by name, or "none"
 storage-location = ""

@@ -23,6 +23,7 @@ NOTICE: Mapping[str, str | int | list[str]] = {
     "pii-types": ["face, seen for five seconds and not kept", "face template, for enrol"],
     "measured": "whether a live person is here; for enrol and match also 128 numbers made from the face",
     "leaves-the-box": "a signed verdict, and for enrol a template sealed to the recipient; no picture",
+    "template-readers": "party",
     "recipients": ["Example Pickup Ltd (verdict and template)"],
     "processors": ["Example Hosting GmbH (runs the servers)"],
     "storage-location": "Example Pickup Ltd, data centre in Frankfurt",

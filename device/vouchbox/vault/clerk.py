@@ -12,7 +12,7 @@ from vouchbox.config import Box
 from vouchbox.errors import OutboxError
 from vouchbox.messages import ConsentWay, Examination, Outcome
 from vouchbox.reasons import Reason
-from vouchbox.vault import audit, journal, verdict
+from vouchbox.vault import audit, epochs, journal, verdict
 from vouchbox.vault.ack import Acknowledgement
 from vouchbox.vault.clock import Clock
 from vouchbox.vault.consent import Answer
@@ -49,6 +49,7 @@ class Clerk:
                 self._store.remember(_BOOTS, str(self._boots() + 1))
                 self._store.remember(_BOOT, boot)
             audit.append(self._store, audit.Event.STARTED, now, {"boot": self._boots()})
+            epochs.settle(self._store, self._registry, now)
         tickets = [Ticket(session, request) for session, request in journal.interrupted(self._store)]
         for ticket in tickets:
             self.conclude(ticket, Findings(Ending(Outcome.INCONCLUSIVE, (Reason.INTERRUPTED,))), None)
@@ -127,7 +128,9 @@ class Clerk:
                 raise OutboxError("the relying party is gone", "register it again")
             digest = hashlib.sha256(findings.template).hexdigest()
             size = len(findings.template)
-            claim = verdict.TemplateClaim(digest, size, party.epoch, party.retention_days)
+            claim = verdict.TemplateClaim(
+                digest, size, party.epoch, party.retention_days, party.template_readers
+            )
         told = party.notices.get(ticket.request.purpose) if party is not None else None
         declined = findings.ending.outcome is Outcome.DECLINED and told is not None
         statement = verdict.Statement(

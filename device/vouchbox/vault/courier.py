@@ -14,6 +14,7 @@ from vouchbox.vault import audit, egress, status
 from vouchbox.vault.clock import Clock
 from vouchbox.vault.delivery import Schedule
 from vouchbox.vault.doors import Doors
+from vouchbox.vault.notary import Notary
 from vouchbox.vault.outbox import Outbox
 from vouchbox.vault.status import Health
 from vouchbox.vault.store import Store
@@ -32,12 +33,20 @@ class Courier:
     """Works for one uplink. Methods that write raise OutboxError when the disk refuses."""
 
     def __init__(
-        self, box: Box, doors: Doors, store: Store, outbox: Outbox, clock: Clock, public: dict[str, Any]
+        self,
+        box: Box,
+        doors: Doors,
+        store: Store,
+        outbox: Outbox,
+        notary: Notary,
+        clock: Clock,
+        public: dict[str, Any],
     ) -> None:
         self._topic = f"{box.topic}/status"
         self._doors = doors
         self._store = store
         self._outbox = outbox
+        self._notary = notary
         self._clock = clock
         self._public = public
         self._schedule = Schedule()
@@ -94,7 +103,7 @@ class Courier:
         if self._told is not None and self._told[0] == health and now - self._told[1] < STATUS_PERIOD_S:
             return
         entries, head = audit.head(self._store)
-        tally = status.Tally(self._outbox.waiting(), entries, head, dict(counters))
+        tally = status.Tally(self._outbox.waiting(), entries, head, self._notary.statement, dict(counters))
         payload = status.document(self._public, health, tally, int(self._clock.wall()))
         if self._doors.send("uplink", StatusDocument(payload)):
             self._told = (health, now)

@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 
 from vouchbox.config import Config
-from vouchbox.errors import OutboxError, RequestRefused
+from vouchbox.errors import OutboxError, RequestRefused, VouchboxError
 from vouchbox.messages import (
     AckArrived,
     Action,
@@ -52,6 +52,7 @@ from vouchbox.vault.events import (
     VisionLost,
 )
 from vouchbox.vault.findings import reference_of
+from vouchbox.vault.notary import Notary
 from vouchbox.vault.outbox import Outbox
 from vouchbox.vault.replay import ReplayWindow
 from vouchbox.vault.session import Limits, State, Step, advance
@@ -99,15 +100,21 @@ class Vault:
         self._store = Store(config.box.state)
         self._outbox = Outbox(self._store)
         self._window = ReplayWindow(self._store)
+        public = provision.public_document(self._ring, self._audience)
+        self._notary = Notary(
+            self._store, config.box.state, self._ring.signer, public["keys"], self._audience, clock
+        )
         self._clerk = Clerk(config.box, self._ring, self._registry, self._store, self._outbox, clock)
-        interrupted = self._clerk.start()
+        interrupted = self._begin()
         self._counters: Counter[str] = Counter(interrupted=len(interrupted))
         self._state = State()
         self._vision: VisionReady | None = None
         self._storing = True
+        self._closed = False
         self._doors = Doors(config)
-        public = provision.public_document(self._ring, self._audience)
-        self._courier = Courier(config.box, self._doors, self._store, self._outbox, clock, public)
+        self._courier = Courier(
+            config.box, self._doors, self._store, self._outbox, self._notary, clock, public
+        )
         self._steward = Steward(
             config.vault,
             self._doors,
@@ -126,6 +133,7 @@ class Vault:
             if knock is not None:
                 self._answer(knock)
             self._drive(Ticked())
+            self._notary.keep_up()
             self._courier.offer()
             health = Health(self._vision, self._clock.synchronised(), self._storing)
             self._courier.tell(health, self._counters)
@@ -134,8 +142,26 @@ class Vault:
 
     def close(self) -> None:
         """Close the doors; a session in its middle gets its verdict at the next start."""
+        if self._closed:
+            return
+        self._closed = True
         self._doors.close()
+        try:
+            self._notary.sign()
+        except VouchboxError as problem:
+            log.error("the audit log was not vouched for at the end: %s", problem)
         self._store.close()
+
+    def _begin(self) -> list[Ticket]:
+        # A log or an epoch that was put back stops the vault before anything is written or anyone can knock.
+        try:
+            self._notary.require_log()
+            interrupted = self._clerk.start()
+            self._notary.sign()
+        except BaseException:
+            self._store.close()
+            raise
+        return interrupted
 
     def _answer(self, knock: Knock) -> None:
         match knock:

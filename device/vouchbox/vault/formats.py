@@ -23,6 +23,7 @@ VERDICT_CONTENT_TYPE = "application/eat+jwt"
 TEMPLATE_CONTENT_TYPE = "application/vnd.vouchbox.template+msgpack"
 
 TEMPLATE_FORMAT: Final = "vouchbox-template-v1"
+FLEET_FORMAT: Final = "vouchbox-fleet-template-v1"
 REFERENCE_FORMAT = "vouchbox-reference-v1"
 
 PRIVATE_CLAIM = "vouchbox"
@@ -46,6 +47,11 @@ def template_context(box: str, party: str, jti: str, purpose: str) -> bytes:
     The parts are joined by line feeds, which none of them can contain, so no two contexts are equal.
     """
     return "\n".join((TEMPLATE_FORMAT, box, party, jti, purpose)).encode()
+
+
+def fleet_context(box: str, party: str, jti: str, purpose: str, epoch: int) -> bytes:
+    """HPKE `info` of a template that is sealed to the fleet: as template_context, and the epoch."""
+    return "\n".join((FLEET_FORMAT, box, party, jti, purpose, str(epoch))).encode()
 
 
 def reference_context(box: str, party: str, jti: str, nonce: str) -> bytes:

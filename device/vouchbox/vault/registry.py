@@ -18,7 +18,7 @@ from joserfc.jwk import ECKey, OKPKey
 from msgspec import Meta, Struct
 
 from vouchbox.errors import ConfigError, SealError
-from vouchbox.messages import Action, ConsentWay, Level, Notice
+from vouchbox.messages import Action, ConsentWay, Level, Notice, TemplateReaders
 from vouchbox.vault import sealing
 from vouchbox.vault.formats import NAME, from_base64url
 from vouchbox.vault.notice import is_showable, notices
@@ -99,6 +99,11 @@ class Party:
     fmr: float
     epoch: int
 
+    @property
+    def template_readers(self) -> TemplateReaders:
+        """Who can open this party's templates: what its notices tell, the same in each of them."""
+        return next(iter(self.notices.values())).template_readers
+
     def allows(self, purpose: str, action: Action, level: Level) -> bool:
         """Whether a request for this purpose, action and level is covered by the registration."""
         enough = level is Level.ACTIVE or self.minimum_level is Level.PASSIVE
@@ -142,12 +147,14 @@ def parse(data: bytes, where: str) -> Party:
         raise ConfigError(f"{where} is wrong ({problem})", "correct that key") from None
     if not is_showable(file.name) or not file.name.strip():
         raise ConfigError(f"{where} has a name that no screen shows", "use plain characters")
+    told = notices(file.notice, file.purposes, where)
+    _require_readers(file, told, where)
     return Party(
         id=file.id,
         name=file.name,
         actions=file.actions,
         keys=_keys(file.keys, where),
-        notices=notices(file.notice, file.purposes, where),
+        notices=told,
         consent=file.consent,
         consent_keys=_consent_keys(file, where),
         seal_key=_seal_key(file, where),
@@ -181,10 +188,20 @@ def _consent_keys(file: _File, where: str) -> dict[str, Key]:
     return _keys(file.consent_keys, where)
 
 
+def _require_readers(file: _File, told: Mapping[str, Notice], where: str) -> None:
+    for notice in told.values():
+        readers = notice.template_readers
+        if (Action.ENROLL in file.actions) == (readers is TemplateReaders.NOBODY):
+            raise ConfigError(
+                f"{where} says {readers.value} in template-readers, which does not fit its actions",
+                "name who can open a template where enroll is allowed, else nobody",
+            )
+        if readers is TemplateReaders.PARTY and not file.seal_key:
+            raise ConfigError(f"{where} lets the party open templates but has no seal-key", "add that key")
+
+
 def _seal_key(file: _File, where: str) -> sealing.PublicKey | None:
     if not file.seal_key:
-        if Action.ENROLL in file.actions:
-            raise ConfigError(f"{where} allows enroll without a seal-key", "add the party's HPKE public key")
         return None
     try:
         return sealing.public_key(from_base64url(file.seal_key))

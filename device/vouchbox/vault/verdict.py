@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vouchbox import __version__
-from vouchbox.messages import ConsentWay, Examination, Outcome, TestName, TestStatus
+from vouchbox.messages import ConsentWay, Examination, Outcome, TemplateReaders, TestName, TestStatus
 from vouchbox.reasons import Reason
 from vouchbox.vault.formats import PRIVATE_CLAIM, PROFILE, VERDICT_TYPE
 from vouchbox.vault.keys import Identity, Signer
@@ -40,12 +40,14 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class TemplateClaim:
-    """Binds the template message: SHA-256 (hex) and size of its payload, epoch, days it is kept."""
+    """Binds the template message: SHA-256 (hex) and size of its payload, epoch, days it is kept, and who can
+    open it (messages.TemplateReaders)."""
 
     sha256: str
     size: int
     epoch: int
     retention_days: int
+    readers: TemplateReaders = TemplateReaders.PARTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ def _private(statement: Statement) -> dict[str, Any]:
             "size": template.size,
             "epoch": template.epoch,
             "retention_days": template.retention_days,
+            "readers": template.readers.value,
         }
     if statement.fmr is not None:
         said["match"] = {"fmr": statement.fmr}
