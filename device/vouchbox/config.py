@@ -60,13 +60,16 @@ class Vision(_Section, frozen=True):
 
 
 class Vault(_Section, frozen=True):
-    """Where keys and registrations are. `users` maps a room to the Unix user id it must have."""
+    """Where keys and registrations are. `users` maps a room to the Unix user id it must have. Over all
+    parties, `requests_per_hour` and `failures_per_hour` (no-match, attack-suspected) before a lockout."""
 
     keys: Path = Path("/etc/vouchbox/keys")
     parties: Path = Path("/etc/vouchbox/relying-parties")
     consent_seconds: Annotated[int, Meta(ge=1, le=600)] = 60
     capture_seconds: Annotated[float, Meta(ge=2.0, le=30.0)] = 5.0
     challenge_length: Annotated[int, Meta(ge=1, le=5)] = 3
+    requests_per_hour: Annotated[int, Meta(ge=1, le=36_000)] = 600
+    failures_per_hour: Annotated[int, Meta(ge=1, le=36_000)] = 120
     users: dict[Literal["vision", "uplink", "kiosk"], int] = {}
 
 

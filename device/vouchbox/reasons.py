@@ -59,7 +59,7 @@ class Reason(StrEnum):
     REQUEST_REPLAYED = "request-replayed"
     REQUEST_NOT_ALLOWED = "request-not-allowed"
     REQUEST_RATE_LIMITED = "request-rate-limited"
-    REQUEST_LOCKED_OUT = "request-locked-out"
+    PARTY_LOCKED_OUT = "party-locked-out"
     MATCH_LOCKED_OUT = "match-locked-out"
     CONSENT_INVALID = "consent-invalid"
     CONSENT_NOT_ALLOWED = "consent-not-allowed"
@@ -113,7 +113,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.REQUEST_REPLAYED: "The request was used before.",
     Reason.REQUEST_NOT_ALLOWED: "The relying party is not registered for this purpose or action.",
     Reason.REQUEST_RATE_LIMITED: "Too many requests: try again later.",
-    Reason.REQUEST_LOCKED_OUT: "Too many sessions of this relying party failed: try again later.",
+    Reason.PARTY_LOCKED_OUT: "Too many sessions of this relying party failed: try again later.",
     Reason.MATCH_LOCKED_OUT: "Too many attempts were compared with this template: try again in an hour.",
     Reason.CONSENT_INVALID: "The consent from the app does not answer this request: agree again in the app.",
     Reason.CONSENT_NOT_ALLOWED: "The relying party may not bring consent from an app.",

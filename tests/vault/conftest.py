@@ -67,7 +67,7 @@ class TestClock:
         return self.steadily
 
     def uptime(self) -> int:
-        return 4711
+        return 4711 + int(self.steadily) - 1000
 
     def boot(self) -> str:
         return self.boot_id

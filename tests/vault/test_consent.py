@@ -266,7 +266,7 @@ def test_a_decline_looks_the_same_whoever_declines(world: Any, party: Any, clock
             *("outcome", "reasons", "request", "purpose", "action", "level", "clock", "alternative")
         }
         assert said["measres"][0][1] == [[name.value, "not-run"] for name in TestName]
-        for own in ("iat", "exp", "jti", "eat_nonce"):
+        for own in ("iat", "exp", "uptime", "jti", "eat_nonce"):
             said.pop(own)
         said["vouchbox"].pop("request")
     assert first == second

@@ -202,7 +202,12 @@ def _box_file(folder: Path, scene: Scene, runtime: str, port: int) -> str:
             "frame-rate": scene.frame_rate,
         },
         "vision": {"runtime": runtime},
-        "vault": {"keys": folder / "keys", "parties": folder / "parties"},
+        "vault": {
+            "keys": folder / "keys",
+            "parties": folder / "parties",
+            "requests-per-hour": 36_000,
+            "failures-per-hour": 36_000,
+        },
         "uplink": {
             "host": "127.0.0.1",
             "port": port,

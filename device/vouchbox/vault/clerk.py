@@ -12,7 +12,7 @@ from vouchbox.config import Box
 from vouchbox.errors import OutboxError
 from vouchbox.messages import ConsentWay, Examination, Outcome
 from vouchbox.reasons import Reason
-from vouchbox.vault import audit, epochs, journal, verdict
+from vouchbox.vault import audit, epochs, journal, limits, verdict
 from vouchbox.vault.ack import Acknowledgement
 from vouchbox.vault.clock import Clock
 from vouchbox.vault.consent import Answer
@@ -101,6 +101,9 @@ class Clerk:
             detail: audit.Detail = {**_facts(ticket), "outcome": ending.outcome.value, "reasons": said}
             audit.append(self._store, audit.Event.VERDICT, self._now(), detail)
             journal.end(self._store, ticket.session)
+            if ending.outcome in limits.FAILURES:
+                now = limits.moment(self._store, self._clock)
+                limits.count(self._store, limits.Kind.FAILURE, request.party, now)
 
     def deliver(self, ack: Acknowledgement) -> list[str]:
         """Remove what the party holds; the sessions that owe nothing any more."""

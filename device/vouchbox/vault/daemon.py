@@ -31,7 +31,7 @@ from vouchbox.messages import (
     VisionReady,
 )
 from vouchbox.reasons import Reason
-from vouchbox.vault import ack, consent, keys, matching, provision, registry, request
+from vouchbox.vault import ack, consent, keys, limits, matching, provision, registry, request
 from vouchbox.vault.clerk import Clerk
 from vouchbox.vault.clock import Clock, SystemClock
 from vouchbox.vault.courier import Courier
@@ -92,6 +92,7 @@ class Vault:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self._clock = clock
+        self._config = config
         self._audience = config.box.audience
         self._limits = Limits(config.vault.consent_seconds, config.vault.capture_seconds)
         self._ring = keys.load(config.vault.keys)
@@ -212,16 +213,14 @@ class Vault:
             log.warning("a request was ignored: %s", problem)
             return
         ticket = Ticket(secrets.token_urlsafe(SESSION_BYTES), judged.request)
-        refusal, reference = judged.refusal, None
-        if refusal is None:
-            with self._store.transaction():
-                refusal = self._window.admit(judged.request, judged.party, now)
+        refusal, reference = judged.refusal or self._admit(judged, now), None
         if refusal is None and judged.request.action is Action.MATCH:
             opened = reference_of(ticket, judged.party, judged.reference, self._ring, self._thresholds)
             if isinstance(opened, Reason):
                 refusal = opened
             else:
                 reference = opened
+                refusal = self._steward.attempts_left(judged.party, reference)
         given = consent.given(judged.consent, judged.request, judged.party, self._audience, now)
         if isinstance(given, Reason):
             refusal, given = refusal or given, None
@@ -231,6 +230,15 @@ class Vault:
         self._counters["request-accepted"] += 1
         self._steward.remember(ticket, reference)
         self._drive(Accepted(ticket, given))
+
+    def _admit(self, judged: request.Judged, now: float) -> Reason | None:
+        moment = limits.moment(self._store, self._clock)
+        with self._store.transaction():
+            refusal = limits.refusal(self._store, judged.party, self._config.vault, moment)
+            refusal = refusal or self._window.admit(judged.request, now)
+            if refusal is None:
+                limits.count(self._store, limits.Kind.REQUEST, judged.party.id, moment)
+        return refusal
 
     def _consent(self, said: ConsentGiven | ConsentToken) -> None:
         ticket = self._state.ticket
@@ -244,8 +252,7 @@ class Vault:
             log.warning("a consent was ignored: %s", problem)
             return
         try:
-            with self._store.transaction():
-                self._clerk.consent(ticket, answer)
+            self._steward.record_answer(ticket, answer)
         except OutboxError as problem:
             self._trouble(problem)
             self._drive(RecordFailed())

@@ -1,4 +1,4 @@
-"""Was this request used before, and does its party ask too often? The answer survives a power cut.
+"""Was this request used before? The answer survives a power cut.
 
 Every admitted request leaves its nonce and jti in the database until well after its expiry. The window is
 bounded; what falls out of it raises a mark below which no expiry is accepted any more, so a clock that
@@ -11,7 +11,6 @@ import sqlite3
 from collections import deque
 
 from vouchbox.reasons import Reason
-from vouchbox.vault.registry import Party
 from vouchbox.vault.request import CLOCK_SKEW_S, Request
 from vouchbox.vault.store import Store
 
@@ -32,7 +31,7 @@ class ReplayWindow:
         self._store = store
         self._limit = limit
 
-    def admit(self, request: Request, party: Party, now: float) -> Reason | None:
+    def admit(self, request: Request, now: float) -> Reason | None:
         """None when `request` is new, and then it is remembered; otherwise why it is refused."""
         self._forget(now)
         if request.expires <= self._mark():
@@ -43,11 +42,6 @@ class ReplayWindow:
         )
         if known:
             return Reason.REQUEST_REPLAYED
-        [(asked,)] = self._store.execute(
-            "SELECT count(*) FROM nonce WHERE party = ? AND seen > ?", (request.party, int(now) - HOUR_S)
-        )
-        if int(str(asked)) >= party.requests_per_hour:
-            return Reason.REQUEST_RATE_LIMITED
         try:
             self._store.execute(
                 "INSERT INTO nonce (party, nonce, jti, expires, seen) VALUES (?, ?, ?, ?, ?)",

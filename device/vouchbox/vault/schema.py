@@ -54,5 +54,14 @@ ALTER TABLE egress ADD COLUMN answer TEXT NOT NULL DEFAULT 'taken';
 CREATE INDEX egress_open ON egress (sha256) WHERE answer = 'open';
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2)
+# What was asked, compared and failed in the last hour, for the limits.
+_VERSION_3 = """
+CREATE TABLE attempt (
+    entry INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, party TEXT NOT NULL,
+    reference BLOB NOT NULL, boot INTEGER NOT NULL, uptime INTEGER NOT NULL
+);
+CREATE INDEX attempt_kind ON attempt (kind, party, reference);
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -25,7 +25,7 @@ from vouchbox.messages import (
     VisionReady,
 )
 from vouchbox.reasons import Reason
-from vouchbox.vault import challenge
+from vouchbox.vault import challenge, limits
 from vouchbox.vault.clerk import Clerk
 from vouchbox.vault.clock import Clock
 from vouchbox.vault.consent import Answer
@@ -53,7 +53,7 @@ from vouchbox.vault.findings import Findings, find
 from vouchbox.vault.keys import KeyRing
 from vouchbox.vault.matching import Thresholds
 from vouchbox.vault.policy import Asked
-from vouchbox.vault.registry import Registry
+from vouchbox.vault.registry import Party, Registry
 from vouchbox.vault.replay import RefusalBudget
 from vouchbox.vault.session import State, Step
 from vouchbox.vault.store import Store
@@ -106,6 +106,17 @@ class Steward:
         if reference is not None:
             self._references[ticket.session] = reference
 
+    def attempts_left(self, party: Party, reference: Template) -> Reason | None:
+        """Why `reference` may not be compared again yet; None when it may."""
+        told = limits.digest(reference, self._ring.template_secret)
+        with self._store.transaction():
+            return limits.refusal_of(self._store, party, told, limits.moment(self._store, self._clock))
+
+    def record_answer(self, ticket: Ticket, answer: Answer) -> None:
+        """Log the person's answer; a yes to a match is one attempt with its reference. Raises OutboxError."""
+        with self._store.transaction():
+            self._answered(ticket, answer)
+
     def ask_again(self, state: State) -> None:
         """A kiosk came while an answer is awaited: show it the notice with the time that is left."""
         if state.step is Step.CONSENTING and state.ticket is not None and state.deadline is not None:
@@ -138,12 +149,21 @@ class Steward:
             with self._store.transaction():
                 self._clerk.open(ticket)
                 if given is not None:
-                    self._clerk.consent(ticket, given)
+                    self._answered(ticket, given)
         except OutboxError as problem:
             log.error("a request was not accepted: %s", problem)
             self._references.pop(ticket.session, None)
             return Report((RecordFailed(),), stored=False, counted=("not-accepted",))
         return Report((Recorded(),), stored=True)
+
+    def _answered(self, ticket: Ticket, answer: Answer) -> None:
+        self._clerk.consent(ticket, answer)
+        reference = self._references.get(ticket.session)
+        if answer.accepted and reference is not None:
+            # Counted before the camera opens, so that a power cut gives no attempt back.
+            told = limits.digest(reference, self._ring.template_secret)
+            now = limits.moment(self._store, self._clock)
+            limits.count(self._store, limits.Kind.MATCH, ticket.request.party, now, told)
 
     def _refuse(self, ticket: Ticket, reason: Reason) -> Report:
         if not self._budget.spend(ticket.request.party, self._clock.steady()):
