@@ -61,7 +61,8 @@ class Vision(_Section, frozen=True):
 
 class Vault(_Section, frozen=True):
     """Where keys and registrations are. `users` maps a room to the Unix user id it must have. Over all
-    parties, `requests_per_hour` and `failures_per_hour` (no-match, attack-suspected) before a lockout."""
+    parties, `requests_per_hour` and `failures_per_hour` (no-match, attack-suspected) before a lockout.
+    `fleet` is a folder with the public documents of boxes whose receipts this one takes back."""
 
     keys: Path = Path("/etc/vouchbox/keys")
     parties: Path = Path("/etc/vouchbox/relying-parties")
@@ -70,7 +71,8 @@ class Vault(_Section, frozen=True):
     challenge_length: Annotated[int, Meta(ge=1, le=5)] = 3
     requests_per_hour: Annotated[int, Meta(ge=1, le=36_000)] = 600
     failures_per_hour: Annotated[int, Meta(ge=1, le=36_000)] = 120
-    users: dict[Literal["vision", "uplink", "kiosk"], int] = {}
+    users: dict[Literal["vision", "uplink", "kiosk", "counter"], int] = {}
+    fleet: Path | None = None
 
 
 class Uplink(_Section, frozen=True):
@@ -93,7 +95,7 @@ class Config(_Section, frozen=True):
     vault: Vault = Vault()
     uplink: Uplink = Uplink()
 
-    def socket(self, room: Literal["vision", "uplink", "kiosk"]) -> Path:
+    def socket(self, room: Literal["vision", "uplink", "kiosk", "counter"]) -> Path:
         """Where the vault listens for `room`."""
         return self.box.run / f"{room}.sock"
 

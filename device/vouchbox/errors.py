@@ -157,6 +157,22 @@ class OutboxError(VouchboxError, OSError):
     code = "outbox"
 
 
+class CodeRefused(VouchboxError, ValueError):
+    """A withdrawal code that withdraws nothing; `reason` is a stable slug such as 'unknown' or 'forged'."""
+
+    code = "code-refused"
+
+    def __init__(self, reason: str, what: str, fix: str) -> None:
+        self.reason = reason
+        super().__init__(what, fix)
+
+
+class ReceiptInvalid(VouchboxError, ValueError):
+    """A receipt that does not verify: forged, changed, or of a box that nobody knows."""
+
+    code = "receipt-invalid"
+
+
 # --- uplink and relying party -------------------------------------------------------------------------
 class BrokerError(VouchboxError, ConnectionError):
     """The MQTT broker can't be reached, refuses this box, or shows the wrong certificate."""

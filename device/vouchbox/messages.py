@@ -403,13 +403,51 @@ class ReceiptIssued(Message, frozen=True):
     code: Annotated[str, Meta(max_length=256)] = ""
 
 
+# --- counter -> vault and back (whoever brings a receipt to this box) ---------------------------------------
+class CodePresented(Message, frozen=True):
+    """Someone withdraws a consent: the words of the code, or the text of the receipt's QR code."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=1024)]
+
+
+class WithdrawalStanding(Message, frozen=True):
+    """How the withdrawal stands: Unix seconds when it was asked for and when the relying party erased (0: not
+    yet), and how many templates and verdicts that were."""
+
+    receipt: Word
+    party: Word
+    asked: Annotated[int, Meta(ge=0)]
+    erased: Annotated[int, Meta(ge=0)] = 0
+    templates: Count = 0
+    verdicts: Count = 0
+
+
+class CodeRejected(Message, frozen=True):
+    """Nothing was withdrawn; `reason` is a stable slug."""
+
+    reason: Word
+    what: Line
+    fix: Line
+
+
 VisionToVault = VisionReady | Progress | Examination
 VaultToVision = Examine | CancelExamination
 UplinkToVault = LinkState | RequestArrived | AckArrived | Published
 VaultToUplink = Outgoing | StatusDocument
 KioskToVault = ConsentGiven | ConsentToken | SessionCancelled
 VaultToKiosk = ConsentAsked | Progress | SessionEnded | ReceiptIssued
-AnyMessage = VisionToVault | VaultToVision | UplinkToVault | VaultToUplink | KioskToVault | VaultToKiosk
+CounterToVault = CodePresented
+VaultToCounter = WithdrawalStanding | CodeRejected
+AnyMessage = (
+    VisionToVault
+    | VaultToVision
+    | UplinkToVault
+    | VaultToUplink
+    | KioskToVault
+    | VaultToKiosk
+    | CounterToVault
+    | VaultToCounter
+)
 
 _encoder = msgspec.msgpack.Encoder()
 

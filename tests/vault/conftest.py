@@ -34,6 +34,7 @@ from vouchbox.messages import (
     TestName,
     TestResult,
     TestStatus,
+    VaultToCounter,
     VaultToKiosk,
     VaultToUplink,
     VaultToVision,
@@ -46,6 +47,12 @@ from vouchbox.vault.doors import Knock
 from vouchbox.vault.notice import FIELDS, SCHEMA
 
 AUDIENCE = "vouchbox:shop/door"
+HEARS = {
+    "vision": VaultToVision,
+    "uplink": VaultToUplink,
+    "kiosk": VaultToKiosk,
+    "counter": VaultToCounter,
+}
 EMBEDDING_MODEL = "ab" * 32
 NOW = 1_800_000_000
 
@@ -183,6 +190,19 @@ age-check = "text of age-check"
         claims = {"iss": self.id, "aud": AUDIENCE, "iat": NOW, "delivered": list(digests)}
         return self.sign(claims, formats.ACK_TYPE)
 
+    def erasure(self, withdrawal: dict[str, Any], **changes: Any) -> bytes:
+        """The erasure receipt that answers the claims of a withdrawal, changed as told."""
+        said: dict[str, Any] = {
+            "iss": self.id,
+            "aud": list(dict.fromkeys((withdrawal["iss"], withdrawal["box"]))),
+            "iat": NOW + 60,
+            "withdrawal": withdrawal["jti"],
+            "verdict": withdrawal["verdict"],
+            "receipt": withdrawal["receipt"],
+            "erased": {"templates": 1, "verdicts": 1},
+        }
+        return self.sign(said | changes, formats.ERASURE_TYPE)
+
     def unseal(self, payload: bytes) -> bytes:
         said = msgspec.msgpack.decode(payload)
         context = formats.template_context(said["box"], said["party"], said["jti"], said["purpose"])
@@ -277,10 +297,17 @@ def ring(tmp_path: Path) -> keys.KeyRing:
 class World:
     """A running vault, stepped by the test, and the three rooms at its doors."""
 
-    def __init__(self, folder: Path, clock: TestClock, *parties: Party) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: TestClock,
+        *parties: Party,
+        device: str = "door",
+        fleet: Path | None = None,
+    ) -> None:
         self.clock = clock
         keys_folder, party_folder, models = folder / "keys", folder / "parties", folder / "models"
-        self.public = provision.create_identity(keys_folder, audience=AUDIENCE)
+        self.public = provision.create_identity(keys_folder, audience=f"vouchbox:shop/{device}")
         party_folder.mkdir()
         models.mkdir()
         for party in parties:
@@ -289,13 +316,13 @@ class World:
             f'[[model]]\nrole = "embedding"\nsha256 = "{EMBEDDING_MODEL}"\nthresholds = {{ "1e-4" = 0.6 }}\n'
         )
         self.config = config.Config(
-            box=config.Box("shop", "door", run=folder / "run", state=folder / "state"),
+            box=config.Box("shop", device, run=folder / "run", state=folder / "state"),
             vision=config.Vision(models=models),
-            vault=config.Vault(keys=keys_folder, parties=party_folder),
+            vault=config.Vault(keys=keys_folder, parties=party_folder, fleet=fleet),
         )
         self.rooms: dict[str, ipc.Channel] = {}
         self._start()
-        self.heard: dict[str, list[Message]] = {"vision": [], "uplink": [], "kiosk": []}
+        self.heard: dict[str, list[Message]] = {room: [] for room in HEARS}
 
     def _start(self) -> None:
         self.vault = Vault(self.config, self.clock)
@@ -312,9 +339,8 @@ class World:
         self.vault._doors.take = counted  # type: ignore[method-assign]
 
     def join(self, *rooms: str, kind: SourceKind = SourceKind.SENSOR) -> None:
-        hears = {"vision": VaultToVision, "uplink": VaultToUplink, "kiosk": VaultToKiosk}
         for room in rooms:
-            channel = ipc.connect(self.config.socket(room), decoder(hears[room]), peer="vault")  # type: ignore[arg-type]
+            channel = ipc.connect(self.config.socket(room), decoder(HEARS[room]), peer="vault")  # type: ignore[arg-type]
             self.rooms[room] = channel
             self.expected[f"Joined {room}"] += 1
             if room == "vision":
@@ -366,7 +392,7 @@ class World:
     def restart(self) -> None:
         """As after kill -9: what was in memory is gone, what was committed is there."""
         self.close()
-        self.heard = {"vision": [], "uplink": [], "kiosk": []}
+        self.heard = {room: [] for room in HEARS}
         self._start()
 
     def close(self) -> None:
@@ -380,8 +406,9 @@ class World:
 def make_world(tmp_path: Path, clock: TestClock) -> Iterator[Callable[..., World]]:
     worlds: list[World] = []
 
-    def make(*parties: Party) -> World:
-        worlds.append(World(tmp_path, clock, *parties))
+    def make(*parties: Party, folder: Path = tmp_path, **more: Any) -> World:
+        folder.mkdir(exist_ok=True)
+        worlds.append(World(folder, clock, *parties, **more))
         return worlds[-1]
 
     yield make

@@ -248,7 +248,7 @@ def test_a_party_that_is_not_registered_for_an_app_is_told_so(world: Any, party:
 # --- saying no ------------------------------------------------------------------------------------------
 def test_a_decline_looks_the_same_whoever_declines(world: Any, party: Any, clock: Any) -> None:
     """Two people at the same box, at different times, after different waits: only what the relying party
-    itself drew, the verdict's own number and the time differ, and not one byte of length."""
+    itself drew, the random numbers of verdict and receipt and the time differ, and no byte of length."""
     tokens = []
     for wait in (2, 47):
         world.ask(party.request())
@@ -263,11 +263,13 @@ def test_a_decline_looks_the_same_whoever_declines(world: Any, party: Any, clock
     for said in (first, second):
         assert said["vouchbox"]["alternative"] == "text of alternative"
         assert set(said["vouchbox"]) == {
-            *("outcome", "reasons", "request", "purpose", "action", "level", "clock", "alternative")
+            *("outcome", "reasons", "request", "purpose", "action", "level", "clock", "alternative"),
+            "receipt",
         }
         assert said["measres"][0][1] == [[name.value, "not-run"] for name in TestName]
         for own in ("iat", "exp", "uptime", "jti", "eat_nonce"):
             said.pop(own)
         said["vouchbox"].pop("request")
+        assert len(said["vouchbox"].pop("receipt")) == 22
     assert first == second
     assert not world.of("vision", Examine)

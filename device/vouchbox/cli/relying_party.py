@@ -12,7 +12,9 @@ import msgspec
 
 from vouchbox.messages import Action, Level
 from vouchbox.relying_party import desk, keys, service
+from vouchbox.relying_party import export as holdings
 from vouchbox.relying_party import settings as configuration
+from vouchbox.relying_party.ledger import Ledger
 
 _config = click.option(
     "--config",
@@ -92,3 +94,13 @@ def erase(subject: str, path: Path) -> None:
     """Erase the template of SUBJECT."""
     count = desk.erase(configuration.load(path), subject)
     click.echo(f"Erased: {count} template{'' if count == 1 else 's'}.")
+
+
+@relying_party.command(epilog="Example: vouchbox relying-party export customer-17 --config shop.toml")
+@click.argument("subject", default="")
+@click.option("--verdict", default="", help="The verdict's jti, in place of your handle for the person.")
+@_config
+def export(subject: str, verdict: str, path: Path) -> None:
+    """Print everything that is held about SUBJECT, or about one verdict, as one JSON document."""
+    with Ledger(configuration.load(path).party.ledger) as ledger:
+        click.echo(json.dumps(holdings.held(ledger, subject=subject, verdict=verdict), indent=2))

@@ -14,6 +14,7 @@ import click
 from vouchbox.config import Config
 from vouchbox.errors import RoomGone
 from vouchbox.ipc import Channel, connect
+from vouchbox.kiosk import qr
 from vouchbox.kiosk.screen import notice_lines, progress_line, receipt_lines, result_lines
 from vouchbox.messages import (
     ConsentAsked,
@@ -74,7 +75,7 @@ def serve(channel: Channel, answer: Answer, *, write: Callable[[str], None] = cl
                 for line in result_lines(message):
                     write(f"  {line}")
             case ReceiptIssued():
-                for line in receipt_lines(message):
+                for line in (*qr.lines(message.short), *receipt_lines(message)):
                     write(f"  {line}")
             case _:
                 continue

@@ -87,6 +87,7 @@ class Said(Struct, frozen=True):
     wiped: bool = False
     template: TemplateClaim | None = None
     match: MatchClaim | None = None
+    receipt: Annotated[str, Meta(max_length=64)] = ""
 
 
 class _Claims(Struct, frozen=True):
@@ -165,6 +166,15 @@ def issued_at(token: bytes) -> int:
         return msgspec.json.decode(jws.extract_compact(token).payload, type=_Moment).iat
     except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
         raise VerdictInvalid("the verdict is malformed", "pass the token as it was received") from None
+
+
+def receipt_of(token: bytes) -> tuple[str, str]:
+    """Box and receipt id that a verdict names, unverified: only for one that was verified when it came."""
+    try:
+        said = msgspec.json.decode(jws.extract_compact(token).payload, type=_Claims)
+    except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
+        raise VerdictInvalid("the verdict is malformed", "pass the token as it was received") from None
+    return said.iss, said.said.receipt
 
 
 def _authentic(token: bytes, boxes: Boxes) -> tuple[Box, _Claims]:

@@ -181,7 +181,7 @@ _SIGNS = (
     ("kiosk", "the kiosk is here", "vault", 1),
     ("vision", "the vision room is ready", "vault", 1),
     ("uplink", "connected to", "uplink", 1),
-    ("relying-party", "listening on", "relying-party", 2),
+    ("relying-party", "listening on", "relying-party", 3),
 )
 """Which room has joined when which line stands in whose log, and how often per start."""
 

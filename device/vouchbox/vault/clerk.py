@@ -1,4 +1,4 @@
-"""Puts the end of a session on the disk: verdict, template, audit line and the closed session, in one go.
+"""Puts the end of a session on the disk: verdict, template, receipt, audit and closed session, in one go.
 
 Either all of it is durable or nothing is. A session whose end is already stored gets no second verdict, so
 however often an end is tried, after a crash or a full disk, there is exactly one.
@@ -7,12 +7,13 @@ however often an end is tried, after a crash or a full disk, there is exactly on
 from __future__ import annotations
 
 import hashlib
+import secrets
 
 from vouchbox.config import Box
 from vouchbox.errors import OutboxError
 from vouchbox.messages import ConsentWay, Examination, Outcome
 from vouchbox.reasons import Reason
-from vouchbox.vault import audit, epochs, journal, limits, verdict
+from vouchbox.vault import audit, epochs, journal, limits, receipt_book, receipt_issue, verdict
 from vouchbox.vault.ack import Acknowledgement
 from vouchbox.vault.clock import Clock
 from vouchbox.vault.consent import Answer
@@ -21,6 +22,7 @@ from vouchbox.vault.findings import Findings
 from vouchbox.vault.formats import TEMPLATE_CONTENT_TYPE, VERDICT_CONTENT_TYPE
 from vouchbox.vault.keys import KeyRing
 from vouchbox.vault.outbox import Outbox, Parcel
+from vouchbox.vault.receipt_issue import Draft, Given, Issued
 from vouchbox.vault.registry import Registry
 from vouchbox.vault.request import Request
 from vouchbox.vault.store import Store
@@ -40,6 +42,7 @@ class Clerk:
         self._store = store
         self._outbox = outbox
         self._clock = clock
+        self._given: Given | None = None
 
     def start(self) -> list[Ticket]:
         """Count the boot, log the start, and give every session that a crash left open its one verdict."""
@@ -77,6 +80,7 @@ class Clerk:
         """Log the person's answer, inside the caller's transaction; nothing says who answered."""
         said: audit.Detail = {"session": ticket.session, "accepted": int(answer.accepted)}
         audit.append(self._store, audit.Event.CONSENT, self._now(), said | {"way": answer.way.value})
+        self._given = Given(ticket.session, self._now(), answer.way)
 
     def conclude(
         self,
@@ -84,26 +88,36 @@ class Clerk:
         findings: Findings,
         examination: Examination | None,
         way: ConsentWay | None = None,
-    ) -> None:
-        """Store the one verdict of an open session, and its template; does nothing when it has one.
+    ) -> Issued | None:
+        """Store the one verdict of an open session, its template and its receipt, which is returned for the
+        person; does nothing when there is a verdict already.
 
         `way` is how the person agreed, None when nobody did.
         """
-        token = self._token(ticket, findings, examination, way)
         request, ending = ticket.request, findings.ending
+        drawn = self._draft(ticket, ending, way)
+        token = self._token(ticket, findings, examination, way, drawn.receipt if drawn else "")
+        parcels = [self._verdict(request, token)]
+        if findings.template:
+            parcels.append(self._template(request, findings.template))
+        issued = self._issue(drawn, ticket, ending, parcels, examination) if drawn else None
         with self._store.transaction():
             if not journal.is_open(self._store, ticket.session):
-                return
-            self._outbox.put(ticket.session, self._verdict(request, token))
-            if findings.template:
-                self._outbox.put(ticket.session, self._template(request, findings.template))
+                return None
+            for parcel in parcels:
+                self._outbox.put(ticket.session, parcel)
             said = [reason.value for reason in ending.reasons]
             detail: audit.Detail = {**_facts(ticket), "outcome": ending.outcome.value, "reasons": said}
             audit.append(self._store, audit.Event.VERDICT, self._now(), detail)
+            if issued is not None and issued.kept is not None:
+                receipt_book.keep(self._store, issued.kept)
+                named: audit.Detail = {"session": ticket.session, "receipt": issued.receipt}
+                audit.append(self._store, audit.Event.RECEIPT, self._now(), named)
             journal.end(self._store, ticket.session)
             if ending.outcome in limits.FAILURES:
                 now = limits.moment(self._store, self._clock)
                 limits.count(self._store, limits.Kind.FAILURE, request.party, now)
+        return issued
 
     def deliver(self, ack: Acknowledgement) -> list[str]:
         """Remove what the party holds; the sessions that owe nothing any more."""
@@ -123,6 +137,7 @@ class Clerk:
         findings: Findings,
         examination: Examination | None,
         way: ConsentWay | None = None,
+        receipt: str = "",
     ) -> bytes:
         party = self._registry.get(ticket.request.party)
         claim = None
@@ -148,11 +163,40 @@ class Clerk:
             ),
             examination=examination,
             consent=way,
+            receipt=receipt,
             template=claim,
             fmr=findings.fmr,
             alternative=told.alternative if declined and told else "",
         )
         return verdict.sign(statement, self._ring.signer)
+
+    def _draft(self, ticket: Ticket, ending: Ending, way: ConsentWay | None) -> Draft | None:
+        given = self._given if self._given and self._given.session == ticket.session else None
+        known = self._registry.get(ticket.request.party)
+        if known is None or ticket.request.purpose not in known.notices:
+            return None
+        return receipt_issue.draft(ending, given, way, secrets.token_bytes)
+
+    def _issue(
+        self,
+        drawn: Draft,
+        ticket: Ticket,
+        ending: Ending,
+        parcels: list[Parcel],
+        examination: Examination | None,
+    ) -> Issued:
+        return receipt_issue.issue(
+            drawn,
+            ticket,
+            ending.outcome,
+            self._registry[ticket.request.party].notices[ticket.request.purpose],
+            parcels,
+            examination,
+            issuer=self._box.audience,
+            signer=self._ring.signer,
+            now=self._now(),
+            random=secrets.token_bytes,
+        )
 
     def _verdict(self, request: Request, token: bytes) -> Parcel:
         topic = verdict_topic(self._box, request.response_topic)

@@ -19,6 +19,7 @@ from vouchbox.errors import OutboxError, RequestRefused, VouchboxError
 from vouchbox.messages import (
     AckArrived,
     Action,
+    CodePresented,
     ConsentGiven,
     ConsentToken,
     Examination,
@@ -31,9 +32,10 @@ from vouchbox.messages import (
     VisionReady,
 )
 from vouchbox.reasons import Reason
-from vouchbox.vault import ack, consent, keys, limits, matching, provision, registry, request
+from vouchbox.vault import box_keys, consent, keys, limits, matching, provision, registry, request
 from vouchbox.vault.clerk import Clerk
 from vouchbox.vault.clock import Clock, SystemClock
+from vouchbox.vault.confirmations import Confirmations
 from vouchbox.vault.courier import Courier
 from vouchbox.vault.doors import Doors, Joined, Knock, Left, Room, Said
 from vouchbox.vault.events import (
@@ -59,6 +61,7 @@ from vouchbox.vault.session import Limits, State, Step, advance
 from vouchbox.vault.status import Health
 from vouchbox.vault.steward import Steward
 from vouchbox.vault.store import Store
+from vouchbox.vault.withdrawal_desk import WithdrawalDesk
 
 LOOP_S = 0.2
 """Longest sleep of the loop; deadlines are kept to this."""
@@ -116,6 +119,11 @@ class Vault:
         self._courier = Courier(
             config.box, self._doors, self._store, self._outbox, self._notary, clock, public
         )
+        fleet = box_keys.with_own(public, config.vault.fleet)
+        self._withdrawals = WithdrawalDesk(
+            config.box, self._ring.signer, self._registry, fleet, self._store, self._outbox, clock
+        )
+        self._confirmations = Confirmations(self._registry, self._audience, self._clerk, self._withdrawals)
         self._steward = Steward(
             config.vault,
             self._doors,
@@ -200,7 +208,11 @@ class Vault:
             case RequestArrived():
                 self._request(message)
             case AckArrived():
-                self._acknowledge(message)
+                for name in self._confirmations.take(message.payload, self._counters):
+                    self._drive(Acknowledged(name))
+            case CodePresented():
+                self._doors.send(room, self._withdrawals.answer(message, self._counters))
+                self._courier.added()
             case _:
                 log.warning("the %s said something that nobody expects", room)
 
@@ -258,17 +270,6 @@ class Vault:
             self._drive(RecordFailed())
             return
         self._drive(Answered(said.session, answer))
-
-    def _acknowledge(self, arrived: AckArrived) -> None:
-        try:
-            acknowledgement = ack.verify(arrived.payload, self._registry, self._audience)
-        except RequestRefused as problem:
-            self._counters[f"ack-{problem.reason}"] += 1
-            log.warning("an acknowledgement was ignored: %s", problem)
-            return
-        for name in self._clerk.deliver(acknowledgement):
-            self._counters["delivered"] += 1
-            self._drive(Acknowledged(name))
 
     def _drive(self, event: Event) -> None:
         """Feed the machine, carry out what it orders, and feed it what came of that."""

@@ -18,9 +18,14 @@ ACK_TYPE = "vouchbox-ack+jwt"
 CONSENT_TYPE = "vouchbox-consent+jwt"
 VERDICT_TYPE = "eat+jwt"
 AUDIT_HEAD_TYPE = "vouchbox-audit-head+jwt"
+RECEIPT_TYPE = "vouchbox-receipt+jwt"
+SHORT_RECEIPT_TYPE = "vbr+jwt"
+WITHDRAWAL_TYPE = "vouchbox-withdrawal+jwt"
+ERASURE_TYPE = "vouchbox-erasure+jwt"
 
 VERDICT_CONTENT_TYPE = "application/eat+jwt"
 TEMPLATE_CONTENT_TYPE = "application/vnd.vouchbox.template+msgpack"
+WITHDRAWAL_CONTENT_TYPE = "application/vnd.vouchbox.withdrawal+jwt"
 
 TEMPLATE_FORMAT: Final = "vouchbox-template-v1"
 FLEET_FORMAT: Final = "vouchbox-fleet-template-v1"
@@ -37,6 +42,7 @@ NONCE = r"^[!-~]{8,88}$"
 
 IDENTIFIER = r"^[A-Za-z0-9_-]{16,64}$"
 NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
+AUDIENCE = r"^vouchbox:[a-z0-9][a-z0-9-]{0,31}/[a-z0-9][a-z0-9-]{0,31}$"
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 

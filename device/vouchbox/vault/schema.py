@@ -63,5 +63,18 @@ CREATE TABLE attempt (
 CREATE INDEX attempt_kind ON attempt (kind, party, reference);
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
+# A receipt's id is the digest of its withdrawal code, which is kept nowhere.
+_VERSION_4 = """
+CREATE TABLE receipt (
+    receipt TEXT PRIMARY KEY, session TEXT NOT NULL UNIQUE, party TEXT NOT NULL, token BLOB NOT NULL,
+    issued INTEGER NOT NULL, until INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX receipt_until ON receipt (until);
+CREATE TABLE withdrawal (
+    withdrawal TEXT PRIMARY KEY, receipt TEXT NOT NULL UNIQUE, verdict TEXT NOT NULL, party TEXT NOT NULL,
+    box TEXT NOT NULL, asked INTEGER NOT NULL, erased INTEGER, erasure BLOB
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 SCHEMA_VERSION = len(MIGRATIONS)

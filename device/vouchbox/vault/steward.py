@@ -20,6 +20,7 @@ from vouchbox.messages import (
     Level,
     Outcome,
     Prompt,
+    ReceiptIssued,
     SessionEnded,
     SourceKind,
     VisionReady,
@@ -100,6 +101,7 @@ class Steward:
         self._budget = RefusalBudget()
         self._references: dict[str, Template] = {}
         self._prompts: tuple[Prompt, ...] = ()
+        self._issued: ReceiptIssued | None = None
 
     def remember(self, ticket: Ticket, reference: Template | None) -> None:
         """Keep the opened reference of a match request until its session ends."""
@@ -214,10 +216,15 @@ class Steward:
         reference = self._references.pop(ticket.session, None)
         findings = self._findings(effect, reference)
         try:
-            self._clerk.conclude(ticket, findings, effect.examination, effect.way)
+            issued = self._clerk.conclude(ticket, findings, effect.examination, effect.way)
         except VouchboxError as problem:
             log.error("a verdict could not be stored: %s", problem)
             return Report((StoreFailed(ticket.session),), stored=False)
+        self._issued = (
+            None
+            if issued is None
+            else ReceiptIssued(ticket.session, issued.receipt, issued.text, issued.words)
+        )
         outcome = findings.ending.outcome.value
         return Report(
             (Stored(ticket.session, findings.ending),), stored=True, counted=(f"outcome-{outcome}",)
@@ -257,3 +264,6 @@ class Steward:
                 alternative=party.notices[ticket.request.purpose].alternative if declined else "",
             ),
         )
+        receipt, self._issued = self._issued, None
+        if receipt is not None and receipt.session == ticket.session:
+            self._doors.send("kiosk", receipt)

@@ -54,7 +54,7 @@ class TemplateClaim:
 class Statement:
     """Everything a verdict says. `examination` is None when the camera was never opened; `consent` is how the
     person agreed, None when nobody did; `fmr` is the false match rate behind a match or no-match;
-    `alternative` is what the notice offers who declines."""
+    `alternative` is what the notice offers who declines; `receipt` is the id of the person's receipt."""
 
     issuer: str
     identity: Identity
@@ -68,6 +68,7 @@ class Statement:
     fmr: float | None = None
     alternative: str = ""
     consent: ConsentWay | None = None
+    receipt: str = ""
 
 
 def claims(statement: Statement) -> dict[str, Any]:
@@ -128,6 +129,8 @@ def _private(statement: Statement) -> dict[str, Any]:
         said["alternative"] = statement.alternative
     if statement.consent is not None:
         said["consent"] = statement.consent.value
+    if statement.receipt:
+        said["receipt"] = statement.receipt
     if examination is not None:
         said |= _seen(examination)
     if (template := statement.template) is not None:
