@@ -1,4 +1,7 @@
-"""`vouchbox relying-party`: keys, the receiving service, and what a customer's program asks of it."""
+"""`vouchbox relying-party`: keys, the receiving service, and what a customer's program asks of it.
+
+`add`, `show` and `lint` are the box operator's side and live in registrations.py.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from vouchbox.cli import registrations
 from vouchbox.messages import Action, Level
 from vouchbox.relying_party import desk, keys, service
 from vouchbox.relying_party import export as holdings
@@ -28,7 +32,13 @@ _config = click.option(
 
 @click.group(epilog="Example: vouchbox relying-party serve --config shop.toml")
 def relying_party() -> None:
-    """Ask boxes, receive verdicts, keep templates sealed (on the customer's server, not on the box)."""
+    """Ask boxes, receive verdicts, keep templates sealed, on the customer's server; on the box, `add`, `show`
+    and `lint` its registration."""
+
+
+relying_party.add_command(registrations.add)
+relying_party.add_command(registrations.show)
+relying_party.add_command(registrations.lint)
 
 
 @relying_party.command(
