@@ -19,6 +19,7 @@ from vouchbox.kiosk.screen import notice_lines, progress_line, receipt_lines, re
 from vouchbox.messages import (
     ConsentAsked,
     ConsentGiven,
+    Message,
     Progress,
     ReceiptIssued,
     SessionEnded,
@@ -65,20 +66,28 @@ def serve(channel: Channel, answer: Answer, *, write: Callable[[str], None] = cl
                     write("  -> accepted" if accepted else "  -> declined")
                     channel.send(ConsentGiven(session=message.session, accepted=accepted))
                 shown = ""
-            case Progress():
-                line = progress_line(message)
-                words = line.rsplit(" (", 1)[0]
-                if words != shown:
-                    write(f"  {line}")
-                    shown = words
-            case SessionEnded():
-                for line in result_lines(message):
-                    write(f"  {line}")
-            case ReceiptIssued():
-                for line in (*qr.lines(message.short), *receipt_lines(message)):
-                    write(f"  {line}")
-            case _:
+            case None:
                 continue
+            case _:
+                shown = show(message, shown, write)
+
+
+def show(message: Message, shown: str, write: Callable[[str], None]) -> str:
+    """Write progress, result or receipt; `shown` are the words of the last progress, returned anew."""
+    match message:
+        case Progress():
+            line = progress_line(message)
+            words = line.rsplit(" (", 1)[0]
+            if words != shown:
+                write(f"  {line}")
+            return words
+        case SessionEnded():
+            for line in result_lines(message):
+                write(f"  {line}")
+        case ReceiptIssued():
+            for line in (*qr.lines(message.short), *receipt_lines(message)):
+                write(f"  {line}")
+    return ""
 
 
 def show_notice(asked: ConsentAsked, write: Callable[[str], None]) -> None:
