@@ -284,6 +284,8 @@ class Published(Message, frozen=True):
     """The broker took a message (PUBACK), or refused it: `reason_code` is MQTT 5's, 0..127 is success.
 
     It is not delivery: only the relying party's acknowledgement removes the row. Row 0 is a status document.
+    `left` is false when the uplink itself refused to send it. `answered` is false when the connection was
+    lost before the broker's word came, and then `reason_code` means nothing.
     """
 
     row: Annotated[int, Meta(ge=0)]
@@ -291,6 +293,8 @@ class Published(Message, frozen=True):
     topic: Annotated[str, Meta(max_length=256)]
     size: Count
     sha256: Sha256Hex
+    left: bool = True
+    answered: bool = True
 
 
 # --- vault -> uplink ------------------------------------------------------------------------------------

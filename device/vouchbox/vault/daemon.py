@@ -32,7 +32,7 @@ from vouchbox.messages import (
     VisionReady,
 )
 from vouchbox.reasons import Reason
-from vouchbox.vault import box_keys, consent, keys, limits, matching, provision, registry, request
+from vouchbox.vault import box_keys, consent, egress, keys, limits, matching, provision, registry, request
 from vouchbox.vault.clerk import Clerk
 from vouchbox.vault.clock import Clock, SystemClock
 from vouchbox.vault.confirmations import Confirmations
@@ -166,6 +166,8 @@ class Vault:
         try:
             self._notary.require_log()
             interrupted = self._clerk.start()
+            with self._store.transaction():
+                egress.give_up(self._store)
             self._notary.sign()
         except BaseException:
             self._store.close()

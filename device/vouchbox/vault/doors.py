@@ -108,6 +108,10 @@ class Doors:
             return False
         return True
 
+    def has(self, room: Room) -> bool:
+        """Whether that room is connected."""
+        return room in self._channels
+
     def new_session(self) -> None:
         """Start a fresh byte budget for vision."""
         if (channel := self._channels.get("vision")) is not None:
