@@ -33,6 +33,7 @@ from vouchbox.relying_party.ledger import Ledger
 from vouchbox.vault import ack, provision, registry, request, sealed, template
 from vouchbox.vault import keys as vault_keys
 from vouchbox.vault import verdict as statements
+from vouchbox.vault.clock import Span
 
 NOW = 1_800_000_000
 AUDIENCE = "vouchbox:lab/one"
@@ -81,7 +82,7 @@ class VaultBox:
         self.registry[party.id] = party
 
     def hear(self, payload: bytes, now: float = NOW) -> request.Judged:
-        return request.judge(RequestArrived(payload), self.registry, AUDIENCE, now)
+        return request.judge(RequestArrived(payload), self.registry, AUDIENCE, lambda _: Span.at(now))
 
     def speak(
         self,
@@ -94,6 +95,7 @@ class VaultBox:
         jti: str = "",
         epoch: int = 1,
         tests: dict[TestName, TestStatus] | None = None,
+        clock_is_set: bool = True,
     ) -> Spoken:
         asked, party = judged.request, judged.party
         jti = jti or secrets.token_urlsafe(18)
@@ -118,7 +120,7 @@ class VaultBox:
             request=asked,
             outcome=outcome,
             reasons=(Reason.DECLINED,) if outcome is Outcome.DECLINED else (),
-            circumstances=statements.Circumstances(now, 77, 3, True),
+            circumstances=statements.Circumstances(now, 77, 3, clock_is_set),
             examination=seen,
             template=claim,
             consent=None if seen is None else ConsentWay.PROMPT,

@@ -17,6 +17,7 @@ from vouchbox.messages import Action, Level, Prompt
 from vouchbox.reasons import Reason
 from vouchbox.vault import audit, challenge
 from vouchbox.vault.ack import Acknowledgement
+from vouchbox.vault.clock import Span
 from vouchbox.vault.delivery import BATCH, Schedule
 from vouchbox.vault.outbox import Outbox, Parcel
 from vouchbox.vault.replay import RefusalBudget, ReplayWindow
@@ -128,30 +129,30 @@ def test_a_row_number_is_never_used_twice(store: Store) -> None:
 # --- replay ---------------------------------------------------------------------------------------------
 def test_a_nonce_or_a_jti_counts_once(store: Store) -> None:
     window = ReplayWindow(store)
-    assert window.admit(ask(1), NOW) is None
+    assert window.admit(ask(1), Span.at(NOW)) is None
     same_nonce = replace(ask(1), jti="another-jti-0001")
     same_jti = replace(ask(1), nonce="another-nonce")
     for again in (ask(1), same_nonce, same_jti):
-        assert window.admit(again, NOW) is Reason.REQUEST_REPLAYED
-    assert window.admit(ask(1, party="other"), NOW) is None
+        assert window.admit(again, Span.at(NOW)) is Reason.REQUEST_REPLAYED
+    assert window.admit(ask(1, party="other"), Span.at(NOW)) is None
 
 
 def test_a_clock_that_jumps_forwards_and_back_lets_nothing_in_twice(store: Store) -> None:
     window = ReplayWindow(store)
-    assert window.admit(ask(1), NOW) is None
+    assert window.admit(ask(1), Span.at(NOW)) is None
     year = 365 * 86_400
-    assert window.admit(ask(2, NOW + year + 300), NOW + year) is None
-    assert window.admit(ask(1), NOW) is Reason.REQUEST_REPLAYED
+    assert window.admit(ask(2, NOW + year + 300), Span.at(NOW + year)) is None
+    assert window.admit(ask(1), Span.at(NOW)) is Reason.REQUEST_REPLAYED
 
 
 def test_the_window_is_bounded_and_what_falls_out_stays_out(store: Store) -> None:
     window = ReplayWindow(store, limit=10)
     for number in range(30):
-        assert window.admit(ask(number, NOW + 100 + number), NOW) is None
+        assert window.admit(ask(number, NOW + 100 + number), Span.at(NOW)) is None
     assert store.execute("SELECT count(*) <= 10 FROM nonce") == [(1,)]
     for number in range(30):
         again = ask(number, NOW + 100 + number)
-        assert window.admit(again, NOW) is Reason.REQUEST_REPLAYED
+        assert window.admit(again, Span.at(NOW)) is Reason.REQUEST_REPLAYED
 
 
 def test_refusals_are_rationed() -> None:

@@ -44,7 +44,7 @@ class Intake:
     def verdict(self, topic: str, payload: bytes, now: float) -> Answer | None:
         """A message on a verdict topic. Raises VerdictInvalid for what is not true, OutboxError."""
         try:
-            verdict = evidence.verify(payload, self._boxes, self._party, now)
+            verdict = evidence.verify(payload, self._boxes, self._party, now, nonce_is_checked=True)
         except VerdictInvalid:
             # What came late is still the box's own word: it may be forgotten, but it counts for nothing.
             self._expired(payload, now)
@@ -69,7 +69,8 @@ class Intake:
         if token is None:
             self._ledger.park(sha256(payload).hexdigest(), message.jti, payload, now)
         else:
-            self._keep(evidence.verify(token, self._boxes, self._party, now), payload, now)
+            verdict = evidence.verify(token, self._boxes, self._party, now, nonce_is_checked=True)
+            self._keep(verdict, payload, now)
         return self._answer(topic, payload, now)
 
     def withdrawal(self, topic: str, payload: bytes, now: float) -> Answer | None:

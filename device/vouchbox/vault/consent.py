@@ -20,9 +20,10 @@ from vouchbox.messages import Action, ConsentGiven, ConsentToken, ConsentWay, Sh
 from vouchbox.reasons import Reason
 from vouchbox.vault import notice
 from vouchbox.vault.authentic import authenticate, refused
+from vouchbox.vault.clock import Span
 from vouchbox.vault.formats import CONSENT_TYPE, IDENTIFIER, NAME, NONCE
 from vouchbox.vault.registry import Party
-from vouchbox.vault.request import CLOCK_SKEW_S, LIFETIME_LIMIT_S, Request, Seconds
+from vouchbox.vault.request import LIFETIME_LIMIT_S, Request, Seconds
 
 TOKEN_LIMIT = 2048
 """Bytes of a consent token, at most."""
@@ -51,8 +52,8 @@ class Answer:
     way: ConsentWay
 
 
-def verify(token: bytes, request: Request, party: Party, audience: str, now: float) -> Answer:
-    """The answer that `token` gives to `request` of `party`, at Unix time `now`.
+def verify(token: bytes, request: Request, party: Party, audience: str, present: Span) -> Answer:
+    """The answer that `token` gives to `request` of `party`; `present` is what time it can be.
 
     Raises RequestRefused: consent-not-allowed when the party is not registered for tokens, oversized,
     malformed, wrong-type, algorithm, unknown-party, unknown-key, signature, wrong-audience, expired,
@@ -69,9 +70,9 @@ def verify(token: bytes, request: Request, party: Party, audience: str, now: flo
         raise refused("malformed", "a claim is missing or wrong", "send the claims of the README") from None
     if claims.aud != audience:
         raise refused("wrong-audience", "the consent is for another box", f"set aud to {audience}")
-    if claims.iat > now + CLOCK_SKEW_S:
+    if present.precedes(claims.iat):
         raise refused("not-yet-valid", "the consent is dated in the future", "check both clocks")
-    if claims.exp <= now - CLOCK_SKEW_S or not 0 < claims.exp - claims.iat <= LIFETIME_LIMIT_S:
+    if present.is_past(claims.exp) or not 0 < claims.exp - claims.iat <= LIFETIME_LIMIT_S:
         raise refused("expired", "the consent is too old", "ask the person again")
     told = party.notices.get(request.purpose)
     asked = (request.nonce, request.purpose, request.action, notice.digest(told) if told else "")
@@ -80,19 +81,21 @@ def verify(token: bytes, request: Request, party: Party, audience: str, now: flo
     return Answer(claims.accepted, ConsentWay.TOKEN)
 
 
-def given(token: bytes, request: Request, party: Party, audience: str, now: float) -> Answer | Reason | None:
+def given(
+    token: bytes, request: Request, party: Party, audience: str, present: Span
+) -> Answer | Reason | None:
     """What the token inside a request says: an answer, why the request is refused, None without a token."""
     if not token:
         return None
     try:
-        return verify(token, request, party, audience, now)
+        return verify(token, request, party, audience, present)
     except RequestRefused as problem:
         allowed = problem.reason != "consent-not-allowed"
         return Reason.CONSENT_INVALID if allowed else Reason.CONSENT_NOT_ALLOWED
 
 
 def answer(
-    said: ConsentGiven | ConsentToken, request: Request, party: Party, audience: str, now: float
+    said: ConsentGiven | ConsentToken, request: Request, party: Party, audience: str, present: Span
 ) -> Answer:
     """What the kiosk says that the person answered to `request`; raises RequestRefused as verify() does.
 
@@ -100,7 +103,7 @@ def answer(
     word is no token (reason: consent-not-allowed).
     """
     if isinstance(said, ConsentToken):
-        return verify(said.token.encode(), request, party, audience, now)
+        return verify(said.token.encode(), request, party, audience, present)
     if said.accepted and (said.way not in party.consent or said.way is ConsentWay.TOKEN):
         raise refused("consent-not-allowed", f"{said.way} is no way to agree here", "register that way")
     return Answer(said.accepted, said.way)

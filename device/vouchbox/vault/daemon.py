@@ -32,7 +32,8 @@ from vouchbox.messages import (
     VisionReady,
 )
 from vouchbox.reasons import Reason
-from vouchbox.vault import box_keys, consent, egress, keys, limits, matching, provision, registry, request
+from vouchbox.vault import box_keys, consent, egress, keys, matching, provision, registry
+from vouchbox.vault.admission import Admission
 from vouchbox.vault.clerk import Clerk
 from vouchbox.vault.clock import Clock, SystemClock
 from vouchbox.vault.confirmations import Confirmations
@@ -56,7 +57,6 @@ from vouchbox.vault.events import (
 from vouchbox.vault.findings import reference_of
 from vouchbox.vault.notary import Notary
 from vouchbox.vault.outbox import Outbox
-from vouchbox.vault.replay import ReplayWindow
 from vouchbox.vault.session import Limits, State, Step, advance
 from vouchbox.vault.status import Health
 from vouchbox.vault.steward import Steward
@@ -95,7 +95,6 @@ class Vault:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self._clock = clock
-        self._config = config
         self._audience = config.box.audience
         self._limits = Limits(config.vault.consent_seconds, config.vault.capture_seconds)
         self._ring = keys.load(config.vault.keys)
@@ -103,7 +102,7 @@ class Vault:
         self._thresholds = matching.load(config.vision.models)
         self._store = Store(config.box.state)
         self._outbox = Outbox(self._store)
-        self._window = ReplayWindow(self._store)
+        self._admission = Admission(self._store, self._registry, self._audience, config.vault, clock)
         public = provision.public_document(self._ring, self._audience)
         self._notary = Notary(
             self._store, config.box.state, self._ring.signer, public["keys"], self._audience, clock
@@ -219,15 +218,14 @@ class Vault:
                 log.warning("the %s said something that nobody expects", room)
 
     def _request(self, arrived: RequestArrived) -> None:
-        now = self._clock.wall()
         try:
-            judged = request.judge(arrived, self._registry, self._audience, now)
+            judged = self._admission.judge(arrived)
         except RequestRefused as problem:
             self._counters[f"request-{problem.reason}"] += 1
             log.warning("a request was ignored: %s", problem)
             return
         ticket = Ticket(secrets.token_urlsafe(SESSION_BYTES), judged.request)
-        refusal, reference = judged.refusal or self._admit(judged, now), None
+        refusal, reference = judged.refusal, None
         if refusal is None and judged.request.action is Action.MATCH:
             opened = reference_of(ticket, judged.party, judged.reference, self._ring, self._thresholds)
             if isinstance(opened, Reason):
@@ -235,7 +233,8 @@ class Vault:
             else:
                 reference = opened
                 refusal = self._steward.attempts_left(judged.party, reference)
-        given = consent.given(judged.consent, judged.request, judged.party, self._audience, now)
+        present = self._admission.present(judged.party.id)
+        given = consent.given(judged.consent, judged.request, judged.party, self._audience, present)
         if isinstance(given, Reason):
             refusal, given = refusal or given, None
         if refusal is not None:
@@ -245,22 +244,15 @@ class Vault:
         self._steward.remember(ticket, reference)
         self._drive(Accepted(ticket, given))
 
-    def _admit(self, judged: request.Judged, now: float) -> Reason | None:
-        moment = limits.moment(self._store, self._clock)
-        with self._store.transaction():
-            refusal = limits.refusal(self._store, judged.party, self._config.vault, moment)
-            refusal = refusal or self._window.admit(judged.request, now)
-            if refusal is None:
-                limits.count(self._store, limits.Kind.REQUEST, judged.party.id, moment)
-        return refusal
-
     def _consent(self, said: ConsentGiven | ConsentToken) -> None:
         ticket = self._state.ticket
         if ticket is None or self._state.step is not Step.CONSENTING or ticket.session != said.session:
             return
         try:
             party = self._registry[ticket.request.party]
-            answer = consent.answer(said, ticket.request, party, self._audience, self._clock.wall())
+            answer = consent.answer(
+                said, ticket.request, party, self._audience, self._admission.present(party.id)
+            )
         except RequestRefused as problem:
             self._counters[f"consent-{problem.reason}"] += 1
             log.warning("a consent was ignored: %s", problem)

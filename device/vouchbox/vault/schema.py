@@ -45,10 +45,9 @@ BEGIN SELECT RAISE(ABORT, 'an epoch never goes back'); END;
 CREATE TRIGGER epoch_is_not_forgotten BEFORE DELETE ON epoch
 BEGIN SELECT RAISE(ABORT, 'an epoch is never forgotten'); END;
 CREATE TABLE party_time (
-    party TEXT PRIMARY KEY, forgotten INTEGER NOT NULL, issued INTEGER NOT NULL
+    party TEXT PRIMARY KEY, forgotten INTEGER NOT NULL DEFAULT 0, issued INTEGER NOT NULL DEFAULT 0,
+    boot INTEGER NOT NULL DEFAULT 0, uptime INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
-ALTER TABLE nonce ADD COLUMN boot INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE nonce ADD COLUMN uptime INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX nonce_party ON nonce (party, expires);
 ALTER TABLE egress ADD COLUMN answer TEXT NOT NULL DEFAULT 'taken';
 CREATE INDEX egress_open ON egress (sha256) WHERE answer = 'open';
