@@ -6,11 +6,15 @@ statements that write, whatever table they are for, and kills itself at one of t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +23,7 @@ from typing import Any
 import pytest
 
 from vouchbox import ipc
-from vouchbox.errors import RoomGone
+from vouchbox.errors import OutboxError, RoomGone
 from vouchbox.messages import (
     AckArrived,
     ConsentAsked,
@@ -160,9 +164,7 @@ class Play:
 
     def session(self, party: Any, exam: Any, face: bytes) -> None:
         """Enrol, take both messages for the broker, and acknowledge them as the relying party."""
-        now = int(time.time())
-        self.channels["uplink"].send(RequestArrived(party.request(action="enroll", iat=now, exp=now + 300)))
-        session = self.next("kiosk", ConsentAsked).session
+        session = self.ask(party)
         self.channels["kiosk"].send(ConsentGiven(session, True))
         prompts = self.next("vision", Examine).prompts
         self.channels["vision"].send(exam(session, prompts, embedding=face))
@@ -173,6 +175,13 @@ class Play:
             said = Published(row.row, 0, row.topic, len(row.payload), digests[-1])
             self.channels["uplink"].send(said)
         self.channels["uplink"].send(AckArrived(party.ack(*digests)))
+
+    def ask(self, party: Any) -> str:
+        """Bring a request to enrol; the session about which the kiosk is asked."""
+        now = int(time.time())
+        self.channels["uplink"].send(RequestArrived(party.request(action="enroll", iat=now, exp=now + 300)))
+        session: str = self.next("kiosk", ConsentAsked).session
+        return session
 
     def close(self) -> None:
         for channel in self.channels.values():
@@ -209,7 +218,7 @@ def run(world: Any, nursery: Nursery, at: int, party: Any, exam: Any, face: byte
         play.join()
         play.session(party, exam, face)
         delivered(world)
-        subprocess.run(["kill", "-TERM", str(nursery.child)], check=False)
+        os.kill(nursery.child, signal.SIGTERM)
     except RoomGone:
         pass
     finally:
@@ -217,12 +226,31 @@ def run(world: Any, nursery: Nursery, at: int, party: Any, exam: Any, face: byte
     return nursery.bury(), play
 
 
+def recover(world: Any, nursery: Nursery, at: int) -> int:
+    """A vault that starts over what the last one left and dies at write `at`; its writes, 0 when it died."""
+    (world.config.box.run / "kiosk.sock").unlink(missing_ok=True)
+    nursery.bear(at)
+    patience = time.monotonic() + PATIENCE_S
+    door = world.config.box.run / "kiosk.sock"
+    while not door.exists() and lives(nursery.child) and time.monotonic() < patience:
+        time.sleep(0.01)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(nursery.child, signal.SIGTERM)
+    return nursery.bury()
+
+
+def lives(process: int) -> bool:
+    """Whether that process is there and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def delivered(world: Any) -> None:
     """Wait until nothing waits any more, or the vault is gone."""
     patience = time.monotonic() + PATIENCE_S
-    while Path(f"/proc/{world.child()}/stat").exists() and time.monotonic() < patience:
-        if Path(f"/proc/{world.child()}/stat").read_text().split()[2] == "Z":
-            return
+    while lives(world.child()) and time.monotonic() < patience:
         store = Store(world.config.box.state, read_only=True)
         try:
             if Outbox(store).waiting() == 0:
@@ -276,3 +304,47 @@ def test_kill_nine_at_any_write_leaves_no_session_or_exactly_one_verdict_and_no_
         survived, play = run(world, nursery, at, party, exam, face)
         assert survived == 0 or survived < at, "the vault outlived its kill point"
         inspect(world, play, party, face, at)
+
+
+def test_kill_nine_at_any_write_of_the_recovery_still_leaves_exactly_one_verdict(
+    killed: Any, party: Any, exam: Any, embedding: Any
+) -> None:
+    world, nursery = killed
+    face = embedding(1)
+    shutil.rmtree(world.config.box.state)
+    nursery.bear(0)
+    play = Play(world)
+    play.join()
+    play.ask(party)
+    os.kill(nursery.child, signal.SIGKILL)
+    play.close()
+    assert nursery.bury() == 0
+    assert has_sessions(world)
+    at = 1
+    while recover(world, nursery, at) == 0:
+        assert has_sessions(world) or verdicts(world) == 1, at
+        at += 1
+    assert at > 5
+    inspect(world, Play(world), party, face, at)
+
+
+def has_sessions(world: Any) -> bool:
+    return count(world, "SELECT count(*) FROM session") > 0
+
+
+def verdicts(world: Any) -> int:
+    return count(world, "SELECT count(*) FROM audit WHERE event = 'verdict'")
+
+
+def count(world: Any, statement: str) -> int:
+    """Asked of the files as the dead vault left them, in a copy: a reader may not mend them."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path in world.config.box.state.glob("vault.sqlite*"):
+            shutil.copy(path, folder)
+        store = Store(Path(folder))
+        try:
+            return int(str(store.execute(statement)[0][0]))
+        except OutboxError:
+            return 0
+        finally:
+            store.close()
