@@ -30,10 +30,21 @@ from vouchbox.reasons import Reason
 from vouchbox.relying_party import boxes, keys, requests
 from vouchbox.relying_party.intake import Intake
 from vouchbox.relying_party.ledger import Ledger
-from vouchbox.vault import ack, provision, registry, request, sealed, template
+from vouchbox.vault import (
+    ack,
+    formats,
+    provision,
+    registry,
+    request,
+    sealed,
+    template,
+    withdrawal,
+    withdrawal_code,
+)
 from vouchbox.vault import keys as vault_keys
 from vouchbox.vault import verdict as statements
 from vouchbox.vault.clock import Span
+from vouchbox.vault.receipt_book import Withdrawn
 
 NOW = 1_800_000_000
 AUDIENCE = "vouchbox:lab/one"
@@ -69,9 +80,10 @@ class Spoken:
 class VaultBox:
     """A box: the vault's keys, registry and statements without its processes."""
 
-    def __init__(self, folder: Path, alg: str = "Ed25519") -> None:
+    def __init__(self, folder: Path, alg: str = "Ed25519", audience: str = AUDIENCE) -> None:
+        self.audience = audience
         document = provision.create_identity(
-            folder, audience=AUDIENCE, alg="ES256" if alg == "ES256" else "Ed25519"
+            folder, audience=audience, alg="ES256" if alg == "ES256" else "Ed25519"
         )
         self.document = msgspec.json.encode(document)
         self.ring = vault_keys.load(folder)
@@ -96,6 +108,7 @@ class VaultBox:
         epoch: int = 1,
         tests: dict[TestName, TestStatus] | None = None,
         clock_is_set: bool = True,
+        receipt: str = "",
     ) -> Spoken:
         asked, party = judged.request, judged.party
         jti = jti or secrets.token_urlsafe(18)
@@ -123,9 +136,35 @@ class VaultBox:
             circumstances=statements.Circumstances(now, 77, 3, clock_is_set),
             examination=seen,
             template=claim,
+            receipt=receipt,
             consent=None if seen is None else ConsentWay.PROMPT,
         )
         return Spoken(statements.sign(statement, self.ring.signer), message, jti)
+
+    def withdraw(
+        self,
+        jti: str,
+        code: bytes,
+        *,
+        box: str = AUDIENCE,
+        party: str = PARTY,
+        short: bytes = b"",
+        **ids: str,
+    ) -> bytes:
+        """The signed withdrawal of the consent behind verdict `jti`."""
+        receipt = ids.get("receipt", withdrawal_code.receipt_id(code))
+        name = ids.get("name", secrets.token_urlsafe(16))
+        asked = Withdrawn(name, receipt, jti, party, box, NOW)
+        return withdrawal.sign(asked, code, short, self.audience, self.ring.signer)
+
+    def short(self, jti: str, code: bytes) -> bytes:
+        """The signed short form of the receipt for verdict `jti`."""
+        said = {"iss": self.audience, "aud": PARTY, "iat": NOW, "v": jti}
+        said["jti"] = withdrawal_code.receipt_id(code)
+        return self.ring.signer.sign(formats.SHORT_RECEIPT_TYPE, said)
+
+    def erasure(self, payload: bytes) -> withdrawal.Erasure:
+        return withdrawal.verify_erasure(payload, self.registry, self.audience)
 
     def acknowledged(self, payload: bytes) -> tuple[str, ...]:
         return ack.verify(payload, self.registry, AUDIENCE).delivered
@@ -168,10 +207,12 @@ class World:
     folder: Path
     ledger: Ledger
 
+    fleet: tuple[VaultBox, ...] = ()
+
     @property
     def boxes(self) -> boxes.Boxes:
-        known = boxes.parse(self.box.document, "document")
-        return {known.audience: known}
+        known = [boxes.parse(box.document, "document") for box in (self.box, *self.fleet)]
+        return {box.audience: box for box in known}
 
     @property
     def intake(self) -> Intake:
