@@ -77,7 +77,7 @@ class House:
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         try:
             self._furnish()
-            self._start("vault").wait_for(self.config.socket("kiosk"))
+            self._start("vault").wait_for(self.config.socket("counter"))
             for name in ("kiosk", "uplink", "vision"):
                 self._start(name)
             self._start("relying-party")
@@ -113,6 +113,19 @@ class House:
         """Stop a room and start it again; returns when it takes part."""
         self._rooms.pop(name).stop()
         self._start(name)
+        self._await_rooms()
+
+    def revive(self, *names: str) -> None:
+        """After a power cut: kill -9 these rooms where they still run and start them again, in this order;
+        returns when they take part."""
+        for name in names:
+            self._rooms.pop(name).kill()
+        for name in names:
+            if name == "vault":
+                self.config.socket("counter").unlink(missing_ok=True)
+                self._start(name).wait_for(self.config.socket("counter"))
+            else:
+                self._start(name)
         self._await_rooms()
 
     def departures(self) -> list[Departure]:
