@@ -13,14 +13,14 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from vouchbox import config as configuration
-from vouchbox.config import Config
+from vouchbox.config import Config, Token
 from vouchbox.relying_party import keys as party_keys
 from vouchbox.relying_party import settings as party_settings
 from vouchbox.relying_party.formats import to_base64url
@@ -29,8 +29,10 @@ from vouchbox.simulator.broker import Broker
 from vouchbox.simulator.certificates import Authority
 from vouchbox.simulator.processes import Room
 from vouchbox.simulator.registration import PARTY, registration
+from vouchbox.simulator.tokens import SimulatedToken
 from vouchbox.vault import egress
 from vouchbox.vault.egress import Departure
+from vouchbox.vault.keys import PIN_FILE
 from vouchbox.vault.provision import PUBLIC_FILE, create_identity
 from vouchbox.vault.store import Store
 
@@ -60,11 +62,16 @@ class House:
         answer: Answer = "accept",
         runtime: str = "auto",
         vision_prefix: tuple[str, ...] = (),
+        make_token: Callable[[Path], SimulatedToken] | None = None,
+        token_key: bytes | None = None,
     ) -> None:
         self._scene = scene
         self._answer: Answer = answer
         self._runtime = runtime
         self._vision_prefix = vision_prefix
+        self._make_token = make_token
+        self._token_key = token_key
+        self.token: SimulatedToken | None = None
         self._rooms: dict[str, Room] = {}
         self._started: Counter[str] = Counter()
         self._stack = contextlib.ExitStack()
@@ -112,6 +119,8 @@ class House:
     def restart(self, name: str) -> None:
         """Stop a room and start it again; returns when it takes part."""
         self._rooms.pop(name).stop()
+        if name == "vault" and self.token:
+            self.token.flush()
         self._start(name)
         self._await_rooms()
 
@@ -151,8 +160,10 @@ class House:
         self.broker = self._stack.enter_context(Broker(tls.path, server))
         for name in ("run", "state", "parties", "boxes"):
             (folder / name).mkdir(mode=0o700)
+        if self._make_token:
+            self.token = self._stack.enter_context(self._make_token(folder))
         self._configure()
-        create_identity(self.config.vault.keys, audience=self.config.box.audience)
+        self._provision()
         shutil.copy(self.config.vault.keys / PUBLIC_FILE, folder / "boxes" / f"{DEVICE}.json")
         party = party_keys.generate(folder / "party")
         seal_key = to_base64url(party.public_seal)
@@ -161,9 +172,22 @@ class House:
         (folder / "relying-party.toml").write_text(_party_file(folder, self.broker.port))
         self.settings = party_settings.load(folder / "relying-party.toml")
 
+    def _provision(self) -> None:
+        vault = self.config.vault
+        if self.token:
+            vault.keys.mkdir(mode=0o700)
+            (vault.keys / PIN_FILE).touch(mode=0o600)
+            (vault.keys / PIN_FILE).write_text(self.token.pin)
+        create_identity(
+            vault.keys, audience=self.config.box.audience, token=vault.token, token_key=self._token_key
+        )
+        if self.token:
+            self.token.flush()
+
     def _configure(self) -> None:
         path = self.folder / "vouchbox.toml"
-        path.write_text(_box_file(self.folder, self._scene, self._runtime, self.broker.port))
+        text = _box_file(self.folder, self._scene, self._runtime, self.broker.port)
+        path.write_text(text + (_token_section(self.token.config) if self.token else ""))
         self.config = configuration.load(path)
 
     def _start(self, name: str) -> Room:
@@ -230,6 +254,12 @@ def _box_file(folder: Path, scene: Scene, runtime: str, port: int) -> str:
         },
     }
     return "\n".join(_toml(sections))
+
+
+def _token_section(token: Token) -> str:
+    sections: Sections = {"vault.token": {"module": token.module, "label": token.label}}
+    sections["vault.token.environment"] = {**token.environment}
+    return "\n" + "\n".join(_toml(sections))
 
 
 def _party_file(folder: Path, port: int) -> str:

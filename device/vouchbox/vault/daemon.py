@@ -97,7 +97,7 @@ class Vault:
         self._clock = clock
         self._audience = config.box.audience
         self._limits = Limits(config.vault.consent_seconds, config.vault.capture_seconds)
-        self._ring = keys.load(config.vault.keys)
+        self._ring = keys.load(config.vault.keys, config.vault.token)
         self._registry = registry.load(config.vault.parties)
         self._thresholds = matching.load(config.vision.models)
         self._store = Store(config.box.state)
@@ -159,6 +159,7 @@ class Vault:
         except VouchboxError as problem:
             log.error("the audit log was not vouched for at the end: %s", problem)
         self._store.close()
+        self._ring.signer.close()
 
     def _begin(self) -> list[Ticket]:
         # A log or an epoch that was put back stops the vault before anything is written or anyone can knock.
