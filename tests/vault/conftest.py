@@ -41,6 +41,7 @@ from vouchbox.messages import (
     VisionReady,
     decoder,
 )
+from vouchbox.simulator.tokens import SimulatedToken
 from vouchbox.vault import formats, keys, notice, provision, registry, sealing
 from vouchbox.vault.daemon import Vault
 from vouchbox.vault.doors import Knock
@@ -304,10 +305,20 @@ class World:
         *parties: Party,
         device: str = "door",
         fleet: Path | None = None,
+        token: SimulatedToken | None = None,
     ) -> None:
         self.clock = clock
         keys_folder, party_folder, models = folder / "keys", folder / "parties", folder / "models"
-        self.public = provision.create_identity(keys_folder, audience=f"vouchbox:shop/{device}")
+        if token is not None:
+            keys_folder.mkdir(mode=0o700)
+            (keys_folder / keys.PIN_FILE).touch(0o600)
+            (keys_folder / keys.PIN_FILE).write_text(token.pin)
+        in_token = token.config if token else None
+        self.public = provision.create_identity(
+            keys_folder, audience=f"vouchbox:shop/{device}", token=in_token
+        )
+        if token is not None:
+            token.flush()
         party_folder.mkdir()
         models.mkdir()
         for party in parties:
@@ -318,7 +329,7 @@ class World:
         self.config = config.Config(
             box=config.Box("shop", device, run=folder / "run", state=folder / "state"),
             vision=config.Vision(models=models),
-            vault=config.Vault(keys=keys_folder, parties=party_folder, fleet=fleet),
+            vault=config.Vault(keys=keys_folder, parties=party_folder, fleet=fleet, token=in_token),
         )
         self.rooms: dict[str, ipc.Channel] = {}
         self._start()

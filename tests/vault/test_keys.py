@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -227,3 +229,79 @@ def test_a_threshold_keeps_the_asked_rate_or_a_stricter_one(tmp_path: Path) -> N
     assert known.cosine(1e-5) is None
     with pytest.raises(ConfigError):
         matching.load(tmp_path / "missing")
+
+
+# --- systemd credentials --------------------------------------------------------------------------------
+def access_list(*entries: tuple[int, int, int]) -> bytes:
+    """An access list as the kernel stores it (acl(5)): tag, rights, id."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+NOBODY = 0xFFFF_FFFF
+
+
+@pytest.fixture
+def credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The seal key as a credential; a wrong one lies in the folder of keys."""
+    provision.create_identity(tmp_path / "keys", audience=AUDIENCE)
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    path = folder / keys.SEAL_FILE
+    (tmp_path / "keys" / keys.SEAL_FILE).rename(path)
+    (tmp_path / "keys" / keys.SEAL_FILE).write_text("damaged")
+    (tmp_path / "keys" / keys.SEAL_FILE).chmod(0o600)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    path.chmod(0o400)
+    return path
+
+
+def test_a_credential_of_systemd_comes_before_the_folder(
+    credential: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys.load(tmp_path / "keys")
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    with pytest.raises(KeyStoreError, match="seal key"):
+        keys.load(tmp_path / "keys")
+
+
+def grant(path: Path, *entries: tuple[int, int, int]) -> None:
+    try:
+        os.setxattr(path, "system.posix_acl_access", access_list(*entries))
+    except OSError as problem:
+        pytest.skip(f"this file system has no access lists ({problem.strerror})")
+
+
+def test_a_credential_that_systemd_grants_to_this_user_alone_is_read(
+    credential: Path, tmp_path: Path
+) -> None:
+    me = os.getuid()
+    grant(credential, (1, 4, NOBODY), (2, 4, me), (4, 0, NOBODY), (16, 4, NOBODY), (32, 0, NOBODY))
+    assert credential.stat().st_mode & 0o777 == 0o440
+    keys.load(tmp_path / "keys")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        ((1, 4, NOBODY), (2, 4, 12345), (4, 0, NOBODY), (16, 4, NOBODY), (32, 0, NOBODY)),
+        ((1, 4, NOBODY), (2, 4, 0), (2, 4, 12345), (4, 0, NOBODY), (16, 4, NOBODY), (32, 0, NOBODY)),
+        ((1, 4, NOBODY), (4, 0, NOBODY), (8, 4, 12345), (16, 4, NOBODY), (32, 0, NOBODY)),
+        ((1, 4, NOBODY), (2, 4, 0), (4, 4, NOBODY), (16, 4, NOBODY), (32, 0, NOBODY)),
+        ((1, 4, NOBODY), (2, 4, 0), (4, 0, NOBODY), (16, 4, NOBODY), (32, 4, NOBODY)),
+    ],
+    ids=["another user", "me and another", "a named group", "the group", "everyone"],
+)
+def test_a_credential_that_anyone_else_may_read_is_refused(
+    credential: Path, tmp_path: Path, entries: tuple[tuple[int, int, int], ...]
+) -> None:
+    grant(credential, *entries)
+    with pytest.raises(KeyStoreError, match="others may read"):
+        keys.load(tmp_path / "keys")
+
+
+def test_a_group_that_may_read_a_credential_without_any_list_is_refused(
+    credential: Path, tmp_path: Path
+) -> None:
+    credential.chmod(0o440)
+    with pytest.raises(KeyStoreError, match="others may read"):
+        keys.load(tmp_path / "keys")

@@ -34,7 +34,7 @@ def rotate_templates(party: str, path: Path) -> None:
     enroll-again. Give the changed registration to the other boxes of the fleet.
     """
     config = configuration.load(path)
-    ring = keys.load(config.vault.keys)
+    ring = keys.load(config.vault.keys, config.vault.token)
     public = provision.public_document(ring, config.box.audience)
     store = Store(config.box.state)
     try:

@@ -143,7 +143,7 @@ def verify(
     """
     if len(token) > VERDICT_LIMIT:
         raise VerdictInvalid("the verdict is too large", f"none has more than {VERDICT_LIMIT} bytes")
-    box, claims = _authentic(token, boxes)
+    box, claims = _authentic(token, boxes, now)
     if claims.aud != audience:
         raise VerdictInvalid("the verdict is for another relying party", "check the audience")
     if claims.eat_profile != PROFILE:
@@ -193,7 +193,7 @@ def receipt_of(token: bytes) -> tuple[str, str]:
     return said.iss, said.said.receipt
 
 
-def _authentic(token: bytes, boxes: Boxes) -> tuple[Box, _Claims]:
+def _authentic(token: bytes, boxes: Boxes, now: float) -> tuple[Box, _Claims]:
     try:
         signature = jws.extract_compact(token)
         header = signature.headers()
@@ -210,6 +210,8 @@ def _authentic(token: bytes, boxes: Boxes) -> tuple[Box, _Claims]:
     key = box.keys.get(header["kid"]) if isinstance(header["kid"], str) else None
     if key is None or key.alg != header["alg"]:
         raise VerdictInvalid("the box has no such key", "get box.jwks.json from the box again")
+    if not key.valid(now):
+        raise VerdictInvalid("the key that signed this has retired", "ask the box again")
     try:
         genuine = jws.validate_compact(signature, key.key, algorithms=[key.alg])
     except (JoseError, ValueError):

@@ -46,6 +46,7 @@ class Token:
         self._config = token
         self._read_pin = read_pin
         self._session: pkcs11.Session | None = None
+        self._library: Any = None
         self._refused = False
         os.environ.update(token.environment)
 
@@ -136,14 +137,14 @@ class Token:
 
     def close(self) -> None:
         """Log out and close the library; the next use opens it again."""
-        import pkcs11
-
-        if self._session is not None:
+        session, library = self._session, self._library
+        self._session = self._library = None
+        if session is not None:
             with suppress(RuntimeError):
-                self._session.close()
-            self._session = None
-        with suppress(RuntimeError, OSError):
-            pkcs11.lib(str(self._config.module)).finalize()
+                session.close()
+        if library is not None and library.initialized:
+            with suppress(RuntimeError):
+                library.finalize()
 
     @contextmanager
     def _opened(self, rw: bool = False) -> Iterator[pkcs11.Session]:
@@ -164,8 +165,10 @@ class Token:
             self.close()
             raise self._trouble("refused the PIN") from None
         except exceptions.NoSuchKey:
+            self.close()
             raise self._trouble("does not hold the signing key") from None
         except KeyStoreError:
+            self.close()
             raise
         except (RuntimeError, OSError, KeyError, ValueError) as problem:
             self.close()
@@ -176,12 +179,15 @@ class Token:
 
         if self._session is not None:
             self.close()
-        library = pkcs11.lib(str(self._config.module))
-        token = library.get_token(token_label=self._config.label)
+        pin = self._read_pin()
+        self._library = pkcs11.lib(str(self._config.module))
+        token = self._library.get_token(token_label=self._config.label)
+        opened: pkcs11.Session
         try:
-            return token.open(rw=rw, user_pin=self._read_pin())
+            opened = token.open(rw=rw, user_pin=pin)
         except pkcs11.exceptions.UserAlreadyLoggedIn:  # a login counts for the whole process
-            return token.open(rw=rw)
+            opened = token.open(rw=rw)
+        return opened
 
     def _private(self, session: pkcs11.Session, identifier: bytes) -> Any:
         from pkcs11 import Attribute, ObjectClass

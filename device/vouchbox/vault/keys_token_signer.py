@@ -32,7 +32,11 @@ class TokenSigner:
         self._registry = _Registry(
             self.alg, lambda message: token.sign(bytes.fromhex(key.id), self.alg, message)
         )
-        self.sign(_TRIAL, {})
+        try:
+            self.sign(_TRIAL, {})
+        except KeyStoreError:
+            token.close()
+            raise
 
     def public_jwk(self) -> dict[str, Any]:
         """See keys.Signer."""
