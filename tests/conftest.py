@@ -55,6 +55,12 @@ def make_token(kind: str, folder: Path) -> SimulatedToken:
         pytest.skip(str(problem))
 
 
+@pytest.fixture
+def token_maker() -> Callable[[str, Path], SimulatedToken]:
+    """Makes a token in a folder; the caller closes it. Skips where its programs are not installed."""
+    return make_token
+
+
 @contextmanager
 def opened(kind: str, folder: Path) -> Iterator[SimulatedToken]:
     """A token for one test; its library forgets it afterwards."""

@@ -341,7 +341,7 @@ def test_what_left_stands_in_the_ledger_and_what_happened_in_an_unbroken_log(wor
     assert [(d.size, d.sha256) for d in left] == [(len(row.payload), digest)] * 2
     assert [d.answer for d in left] == ["refused", "taken"]
     events = [event for (event,) in store.execute("SELECT event FROM audit ORDER BY entry")]
-    assert events == ["started", "epoch", "request", "consent", "verdict"]
+    assert events == ["started", "key", "epoch", "request", "consent", "verdict"]
     assert audit.verify(store) is None
     store.close()
 

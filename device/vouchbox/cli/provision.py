@@ -84,19 +84,20 @@ def show(path: Path) -> None:
 def rotate_key(path: Path, alg: Alg | None, overlap_days: int) -> None:
     """Make a new signing key. The old one stays in the public document, with the end of its time.
 
-    Also the way into a token: configure [vault.token], then rotate. Restart the vault afterwards, and give
-    the new document to your relying parties; until they have it, verdicts wait and nothing is lost.
+    Also the way into a token: configure [vault.token], then rotate. Stop the vault before and start it
+    afterwards, and give the new document to your relying parties; until they have it, verdicts wait and
+    nothing is lost.
     """
     config = configuration.load(path)
     done = keys_rotation.rotate(
         config.vault.keys, config.vault.token, now=int(time.time()), overlap_days=overlap_days, alg=alg
     )
     document = publish(config.vault.keys, audience=config.box.audience, token=config.vault.token)
-    until = "verifies no more" if done.expires is None else f"still verifies for {overlap_days} days"
+    until = f"still verifies for {overlap_days} days" if overlap_days else "verifies no more"
     _tell(f"The new key is {done.kid}; the old one, {done.old}, {until}.")
     if not done.destroyed:
         _tell("The old private key could not be destroyed: do it with the tools of its token.")
-    _tell("Restart the vault now.")
+    _tell("A vault that still runs must be restarted now.")
     _show(config, document)
 
 

@@ -27,7 +27,7 @@ from vouchbox.vault.registry import Registry
 from vouchbox.vault.request import Request
 from vouchbox.vault.store import Store
 
-_BOOT, _BOOTS = "boot", "boots"
+_BOOT, _BOOTS, _KEY = "boot", "boots", "key"
 
 
 class Clerk:
@@ -52,6 +52,7 @@ class Clerk:
                 self._store.remember(_BOOTS, str(self._boots() + 1))
                 self._store.remember(_BOOT, boot)
             audit.append(self._store, audit.Event.STARTED, now, {"boot": self._boots()})
+            self._note_key(now)
             epochs.settle(self._store, self._registry, now)
         tickets = [Ticket(session, request) for session, request in journal.interrupted(self._store)]
         for ticket in tickets:
@@ -130,6 +131,13 @@ class Clerk:
             self._store.forget_deleted()
         sessions = dict.fromkeys(session for _, session in gone)
         return [session for session in sessions if not self._outbox.waiting_for(session)]
+
+    def _note_key(self, now: int) -> None:
+        # Whoever changes the signing key, in whatever way, does not do so without a line in the log.
+        signer = self._ring.signer
+        if self._store.fact(_KEY) != signer.kid:
+            self._store.remember(_KEY, signer.kid)
+            audit.append(self._store, audit.Event.KEY, now, {"kid": signer.kid, "alg": signer.alg})
 
     def _token(
         self,

@@ -29,12 +29,12 @@ Alg = Literal["Ed25519", "ES256"]
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What happened: the new and the old `kid`, when the old one ends (Unix seconds; None: at once), and
-    whether its private half is gone."""
+    """What happened: the new and the old `kid`, when the old one ends (Unix seconds), and whether its private
+    half is gone."""
 
     kid: str
     old: str
-    expires: int | None
+    expires: int
     destroyed: bool
 
 
@@ -58,10 +58,10 @@ def rotate(
         raise KeyStoreError(
             "the signing key is in a token", "name that token, or its successor, in [vault.token]"
         )
-    expires = now + overlap_days * DAY_S if overlap_days else None
+    # Even a key that is distrusted at once stays in the set until the next rotation: it says that it expired.
+    expires = now + overlap_days * DAY_S
     retired = [key for key in keys_public.retired(directory) if key.kid != old.kid and (key.exp or 0) > now]
-    if expires is not None:
-        retired.append(msgspec.structs.replace(old, exp=expires))
+    retired.append(msgspec.structs.replace(old, exp=expires))
     if len(retired) > keys_public.RETIRED_LIMIT:
         first = min(key.exp or 0 for key in retired)
         raise KeyStoreError(
