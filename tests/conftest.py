@@ -12,7 +12,7 @@ import pkcs11
 import pytest
 
 from vouchbox.errors import KeyStoreError
-from vouchbox.simulator.tokens import SimulatedToken, SoftHsm, Tpm
+from vouchbox.simulator.tokens import TOKENS, SimulatedToken, SoftHsm, Tpm
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,9 +40,6 @@ def real_videos(real_data: Path) -> list[dict[str, str]]:
     for row in rows:
         row["path"] = str(real_data / row["path"])
     return rows
-
-
-TOKENS: dict[str, Callable[[Path], SimulatedToken]] = {"softhsm": SoftHsm, "tpm": Tpm}
 
 
 def make_token(kind: str, folder: Path) -> SimulatedToken:

@@ -149,3 +149,16 @@ def test_what_is_printed_is_what_is_stored(tmp_path: Path) -> None:
     assert json.loads((box.keys / provision.PUBLIC_FILE).read_text()) == printed
     printed = json.loads(box.run("rotate-key"))
     assert json.loads((box.keys / provision.PUBLIC_FILE).read_text()) == printed
+
+
+def test_parties_are_registered_in_one_go_and_a_wrong_one_stops_everything(
+    tmp_path: Path, party: Any
+) -> None:
+    box = Box(tmp_path)
+    good, wrong = tmp_path / "pickup.toml", tmp_path / "wrong.toml"
+    good.write_text(party.toml())
+    wrong.write_text(party.toml().replace("purposes", "porpoises"))
+    box.run("--party", str(good), "--party", str(wrong), code=2)
+    assert list(box.keys.iterdir()) == []
+    box.run("--party", str(good))
+    assert (tmp_path / "parties" / "pickup.toml").read_text() == good.read_text()

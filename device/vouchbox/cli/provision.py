@@ -13,7 +13,7 @@ from vouchbox import config as configuration
 from vouchbox.cli.rotate_templates import rotate_templates
 from vouchbox.config import Config
 from vouchbox.uplink import certificate_request
-from vouchbox.vault import keys, keys_rotation
+from vouchbox.vault import keys, keys_rotation, registration, registry
 from vouchbox.vault.keys_rotation import OVERLAP_DAYS, Alg
 from vouchbox.vault.provision import PUBLIC_FILE, create_identity, public_document, publish
 
@@ -40,8 +40,17 @@ with_alg = click.option(
 @with_config
 @with_alg
 @click.option("--token-key", metavar="HEX", help="The CKA_ID of a key that is in the token already.")
+@click.option(
+    "--party",
+    "parties",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Also register this relying party, as `vouchbox relying-party add` does; may be repeated.",
+)
 @click.pass_context
-def provision(context: click.Context, path: Path, alg: Alg | None, token_key: str | None) -> None:
+def provision(
+    context: click.Context, path: Path, alg: Alg | None, token_key: str | None, parties: tuple[Path, ...]
+) -> None:
     """Create the box's keys, the public file for relying parties, and a request for its TLS certificate.
 
     The signing key lies in a file, or in the token of [vault.token], which must have its PIN in token.pin
@@ -50,6 +59,8 @@ def provision(context: click.Context, path: Path, alg: Alg | None, token_key: st
     if context.invoked_subcommand is not None:
         return
     config = configuration.load(path)
+    for party in parties:
+        registry.load_party(party)
     document = create_identity(
         config.vault.keys,
         audience=config.box.audience,
@@ -59,6 +70,7 @@ def provision(context: click.Context, path: Path, alg: Alg | None, token_key: st
     )
     _tell(f"This box is {config.box.audience}, ueid {document['ueid']}.")
     _ask_for_certificate(config)
+    _register(config, parties)
     _show(config, document)
 
 
@@ -112,6 +124,14 @@ def _ask_for_certificate(config: Config) -> None:
     request = config.uplink.key.with_suffix(".csr")
     certificate_request.write(config.uplink.key, request, f"{config.box.site}/{config.box.device}")
     _tell(f"Have {request} signed by your broker's authority and put it to {config.uplink.certificate}.")
+
+
+def _register(config: Config, parties: tuple[Path, ...]) -> None:
+    if parties:
+        config.vault.parties.mkdir(mode=0o755, parents=True, exist_ok=True)
+    for source in parties:
+        party = registration.add(config.vault.parties, source)
+        _tell(f"{party.id} may ask this box.")
 
 
 def _show(config: Config, document: dict[str, Any]) -> None:

@@ -8,25 +8,23 @@ in one private folder that is removed at the end.
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from vouchbox import config as configuration
-from vouchbox.config import Config, Token
+from vouchbox.config import Config
 from vouchbox.relying_party import keys as party_keys
 from vouchbox.relying_party import settings as party_settings
 from vouchbox.relying_party.formats import to_base64url
 from vouchbox.relying_party.settings import Settings
 from vouchbox.simulator.broker import Broker
 from vouchbox.simulator.certificates import Authority
+from vouchbox.simulator.house_files import DEVICE, SITE, Scene, box_file, party_file, token_section
 from vouchbox.simulator.processes import Room
 from vouchbox.simulator.registration import PARTY, registration
 from vouchbox.simulator.tokens import SimulatedToken
@@ -36,20 +34,9 @@ from vouchbox.vault.keys import PIN_FILE
 from vouchbox.vault.provision import PUBLIC_FILE, create_identity
 from vouchbox.vault.store import Store
 
-SITE, DEVICE = "demo", "box-1"
-Sections = dict[str, dict[str, str | int | Path]]
+__all__ = ["House", "Scene"]
+
 Answer = Literal["accept", "decline"]
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Who stands before which camera, and how time passes: the [camera] section of the configuration."""
-
-    source: str
-    pace: Literal["real", "fast"] = "fast"
-    width: int = 640
-    height: int = 480
-    frame_rate: int = 15
 
 
 class House:
@@ -169,7 +156,7 @@ class House:
         seal_key = to_base64url(party.public_seal)
         text = registration(PARTY, verification_key=party.public_jwk, seal_key=seal_key)
         (folder / "parties" / f"{PARTY}.toml").write_text(text)
-        (folder / "relying-party.toml").write_text(_party_file(folder, self.broker.port))
+        (folder / "relying-party.toml").write_text(party_file(folder, self.broker.port))
         self.settings = party_settings.load(folder / "relying-party.toml")
 
     def _provision(self) -> None:
@@ -186,8 +173,8 @@ class House:
 
     def _configure(self) -> None:
         path = self.folder / "vouchbox.toml"
-        text = _box_file(self.folder, self._scene, self._runtime, self.broker.port)
-        path.write_text(text + (_token_section(self.token.config) if self.token else ""))
+        text = box_file(self.folder, self._scene, self._runtime, self.broker.port)
+        path.write_text(text + (token_section(self.token.config) if self.token else ""))
         self.config = configuration.load(path)
 
     def _start(self, name: str) -> Room:
@@ -225,61 +212,3 @@ _SIGNS = (
 
 def _says(log: Path, sign: str, times: int) -> bool:
     return log.read_text(errors="replace").count(sign) >= times
-
-
-def _box_file(folder: Path, scene: Scene, runtime: str, port: int) -> str:
-    tls = folder / "tls"
-    sections: Sections = {
-        "box": {"site": SITE, "device": DEVICE, "run": folder / "run", "state": folder / "state"},
-        "camera": {
-            "source": scene.source,
-            "pace": scene.pace,
-            "width": scene.width,
-            "height": scene.height,
-            "frame-rate": scene.frame_rate,
-        },
-        "vision": {"runtime": runtime},
-        "vault": {
-            "keys": folder / "keys",
-            "parties": folder / "parties",
-            "requests-per-hour": 36_000,
-            "failures-per-hour": 36_000,
-        },
-        "uplink": {
-            "host": "127.0.0.1",
-            "port": port,
-            "ca": tls / "ca.pem",
-            "certificate": tls / "box.pem",
-            "key": tls / "box.key",
-        },
-    }
-    return "\n".join(_toml(sections))
-
-
-def _token_section(token: Token) -> str:
-    sections: Sections = {"vault.token": {"module": token.module, "label": token.label}}
-    sections["vault.token.environment"] = {**token.environment}
-    return "\n" + "\n".join(_toml(sections))
-
-
-def _party_file(folder: Path, port: int) -> str:
-    tls = folder / "tls"
-    sections: Sections = {
-        "party": {
-            "id": PARTY,
-            "keys": folder / "party",
-            "boxes": folder / "boxes",
-            "ledger": folder / "ledger.sqlite",
-        },
-        "broker": {"host": "127.0.0.1", "port": port, "ca": tls / "ca.pem"},
-        "verdicts": {"certificate": tls / "verdicts.pem", "key": tls / "verdicts.key"},
-        "templates": {"certificate": tls / "templates.pem", "key": tls / "templates.key"},
-    }
-    return "\n".join(_toml(sections))
-
-
-def _toml(sections: Sections) -> Iterator[str]:
-    for name, members in sections.items():
-        yield f"[{name}]"
-        for key, value in members.items():
-            yield f"{key} = {value if isinstance(value, int) else json.dumps(os.fspath(value))}"

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -176,3 +177,7 @@ def _library(patterns: tuple[str, ...], package: str) -> Path:
     raise KeyStoreError(
         f"the PKCS#11 library of {package} was not found", f"install it (apt-get install {package})"
     )
+
+
+TOKENS: dict[str, Callable[[Path], SimulatedToken]] = {"softhsm": SoftHsm, "tpm": Tpm}
+"""The kinds by name; each is made in a folder of its own."""
