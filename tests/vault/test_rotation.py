@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from vouchbox.errors import KeyStoreError, VerdictInvalid
-from vouchbox.messages import Outcome, RequestArrived
+from vouchbox.messages import Action, Level, Outcome
 from vouchbox.relying_party import boxes, evidence
 from vouchbox.simulator.tokens import SimulatedToken, SoftHsm
 from vouchbox.vault import (
@@ -20,10 +20,9 @@ from vouchbox.vault import (
     keys_public,
     keys_rotation,
     provision,
-    registry,
-    request,
     verdict,
 )
+from vouchbox.vault.request import Request
 from vouchbox.vault.status import Health, Tally, document
 
 AUDIENCE = "vouchbox:shop/door"
@@ -42,10 +41,17 @@ Sign = Callable[[keys.KeyRing, int], bytes]
 
 
 @pytest.fixture
-def signed(party: Any) -> Sign:
+def signed() -> Sign:
     """Makes a verdict that a key ring signs at a time."""
-    known = {"pickup": registry.parse(party.toml().encode(), "pickup.toml")}
-    asked = request.judge(RequestArrived(party.request()), known, AUDIENCE, NOW).request
+    asked = Request(
+        party="pickup",
+        jti="r" * 20,
+        nonce="nonce-123456",
+        purpose="pickup",
+        action=Action.CHECK,
+        level=Level.PASSIVE,
+        expires=NOW + 60,
+    )
 
     def sign(ring: keys.KeyRing, now: int) -> bytes:
         moment = verdict.Circumstances(now, 1, 1, True)
