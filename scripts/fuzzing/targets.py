@@ -26,6 +26,7 @@ from vouchbox.vault import (
     sealing,
     withdrawal,
 )
+from vouchbox.vault.clock import CLOCK_SKEW_S, Span
 from vouchbox.vault.formats import to_base64url
 from vouchbox.vault.registry import Key, Party
 from vouchbox.vault.request import Request
@@ -86,20 +87,20 @@ TOLD = notice.digest(KNOWN.notices[PURPOSE])
 
 def _request(data: bytes) -> bool:
     try:
-        judged = request.judge(RequestArrived(data), REGISTRY, BOX, NOW)
+        judged = request.judge(RequestArrived(data), REGISTRY, BOX, lambda _: Span.at(NOW))
     except RequestRefused:
         return False
     assert _payload(data)["aud"] == BOX
     assert judged.party is KNOWN
     if judged.refusal is None:
         assert judged.request.purpose in KNOWN.notices
-        assert judged.request.expires > NOW - request.CLOCK_SKEW_S
+        assert judged.request.expires > NOW - CLOCK_SKEW_S
     return True
 
 
 def _consent(data: bytes) -> bool:
     try:
-        answer = consent.verify(data, ASKED, KNOWN, BOX, NOW)
+        answer = consent.verify(data, ASKED, KNOWN, BOX, Span.at(NOW))
     except RequestRefused:
         return False
     said = _payload(data)
