@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from joserfc import jwk
 
 from vouchbox.errors import ConfigError, KeyStoreError
 from vouchbox.messages import TemplateReaders
-from vouchbox.vault import keys, matching, provision, registry
+from vouchbox.vault import keys, keys_file, keys_public, matching, provision, registry
 from vouchbox.vault.formats import from_base64url, to_base64url
 from vouchbox.vault.notice import FIELDS
 
@@ -305,3 +306,24 @@ def test_a_group_that_may_read_a_credential_without_any_list_is_refused(
     credential.chmod(0o440)
     with pytest.raises(KeyStoreError, match="others may read"):
         keys.load(tmp_path / "keys")
+
+
+# --- the public files beside the secrets ----------------------------------------------------------------
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_public_file_is_a_key_store_error_and_nothing_else(tmp_path: Path, data: Any) -> None:
+    public = keys_file.public_members(jwk.ECKey.generate_key("P-256"))
+    key = keys_public.PublicKey(**public, exp=1_800_000_000)
+    record = keys_public.TokenKey("0a0b", keys_public.PublicKey(**public))
+    for name, good, read in (
+        (keys_public.RETIRED_FILE, keys_public.encode_retired((key,)), keys_public.retired),
+        (keys_public.TOKEN_KEY_FILE, msgspec.json.encode(record), keys_public.token_key),
+        (keys.IDENTITY_FILE, b'{"ueid": "AQ"}', keys_public.identity),
+    ):
+        (tmp_path / name).write_bytes(good)
+        assert read(tmp_path)
+        place = data.draw(st.integers(0, len(good) - 1))
+        rest = good[place + data.draw(st.integers(0, 8)) :]
+        (tmp_path / name).write_bytes(good[:place] + data.draw(st.binary(max_size=4)) + rest)
+        with suppress(KeyStoreError):
+            read(tmp_path)
