@@ -59,15 +59,31 @@ class Vision(_Section, frozen=True):
     require_locked_memory: bool = False
 
 
+class Token(_Section, frozen=True):
+    """A PKCS#11 token that holds the signing key: its library, its label, and the variables which that
+    library reads. The PIN is no setting: it lies in the secret file `token.pin` beside the other keys."""
+
+    module: Path
+    label: Annotated[str, Meta(min_length=1, max_length=32)] = "vouchbox"
+    environment: dict[Annotated[str, Meta(pattern=r"^(SOFTHSM2|TPM2|TSS2|P11|PKCS11)_[A-Z0-9_]+$")], str] = {}
+
+
 class Vault(_Section, frozen=True):
-    """Where keys and registrations are. `users` maps a room to the Unix user id it must have."""
+    """Where keys and registrations are. `users` maps a room to the Unix user id it must have. Over all
+    parties, `requests_per_hour` and `failures_per_hour` (no-match, attack-suspected) before a lockout.
+    `fleet` is a folder with the public documents of boxes whose receipts this one takes back. `token`, if it
+    is there, holds the signing key."""
 
     keys: Path = Path("/etc/vouchbox/keys")
+    token: Token | None = None
     parties: Path = Path("/etc/vouchbox/relying-parties")
     consent_seconds: Annotated[int, Meta(ge=1, le=600)] = 60
     capture_seconds: Annotated[float, Meta(ge=2.0, le=30.0)] = 5.0
     challenge_length: Annotated[int, Meta(ge=1, le=5)] = 3
-    users: dict[Literal["vision", "uplink", "kiosk"], int] = {}
+    requests_per_hour: Annotated[int, Meta(ge=1, le=36_000)] = 600
+    failures_per_hour: Annotated[int, Meta(ge=1, le=36_000)] = 120
+    users: dict[Literal["vision", "uplink", "kiosk", "counter"], int] = {}
+    fleet: Path | None = None
 
 
 class Uplink(_Section, frozen=True):
@@ -90,7 +106,7 @@ class Config(_Section, frozen=True):
     vault: Vault = Vault()
     uplink: Uplink = Uplink()
 
-    def socket(self, room: Literal["vision", "uplink", "kiosk"]) -> Path:
+    def socket(self, room: Literal["vision", "uplink", "kiosk", "counter"]) -> Path:
         """Where the vault listens for `room`."""
         return self.box.run / f"{room}.sock"
 

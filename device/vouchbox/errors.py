@@ -152,10 +152,32 @@ class SealError(VouchboxError, ValueError):
     code = "seal"
 
 
+class AuditError(VouchboxError, ValueError):
+    """The audit log is not the one that the box vouched for: edited, cut off, or put back from a copy."""
+
+    code = "audit"
+
+
 class OutboxError(VouchboxError, OSError):
     """The outbox can't be written; nothing was accepted."""
 
     code = "outbox"
+
+
+class CodeRefused(VouchboxError, ValueError):
+    """A withdrawal code that withdraws nothing; `reason` is a stable slug such as 'unknown' or 'forged'."""
+
+    code = "code-refused"
+
+    def __init__(self, reason: str, what: str, fix: str) -> None:
+        self.reason = reason
+        super().__init__(what, fix)
+
+
+class ReceiptInvalid(VouchboxError, ValueError):
+    """A receipt that does not verify: forged, changed, or of a box that nobody knows."""
+
+    code = "receipt-invalid"
 
 
 # --- uplink and relying party -------------------------------------------------------------------------

@@ -87,6 +87,14 @@ class Prompt(StrEnum):
     MOVE_CLOSER = "move-closer"
 
 
+class ConsentWay(StrEnum):
+    """How the person's answer came: at a screen, by a button, or signed by the relying party's own app."""
+
+    PROMPT = "prompt"
+    BUTTON = "button"
+    TOKEN = "token"  # noqa: S105 - a way, not a secret
+
+
 class SourceKind(StrEnum):
     """Where frames came from. Only SENSOR is a camera that the box itself drives."""
 
@@ -110,6 +118,8 @@ class Phase(StrEnum):
 Session = Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Word = Annotated[str, Meta(min_length=1, max_length=64)]
 Line = Annotated[str, Meta(max_length=512)]
+Told = Annotated[str, Meta(min_length=1, max_length=512)]
+ToldLines = Annotated[tuple[Told, ...], Meta(min_length=1, max_length=8)]
 Score = Annotated[float, Meta(ge=0.0, le=1.0)]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 Count = Annotated[int, Meta(ge=0, le=10_000_000)]
@@ -274,6 +284,8 @@ class Published(Message, frozen=True):
     """The broker took a message (PUBACK), or refused it: `reason_code` is MQTT 5's, 0..127 is success.
 
     It is not delivery: only the relying party's acknowledgement removes the row. Row 0 is a status document.
+    `left` is false when the uplink itself refused to send it. `answered` is false when the connection was
+    lost before the broker's word came, and then `reason_code` means nothing.
     """
 
     row: Annotated[int, Meta(ge=0)]
@@ -281,6 +293,8 @@ class Published(Message, frozen=True):
     topic: Annotated[str, Meta(max_length=256)]
     size: Count
     sha256: Sha256Hex
+    left: bool = True
+    answered: bool = True
 
 
 # --- vault -> uplink ------------------------------------------------------------------------------------
@@ -303,27 +317,45 @@ class StatusDocument(Message, frozen=True):
 
 
 # --- vault <-> kiosk (any screen, button or command line that asks the person) ------------------------------
-class Notice(Part, frozen=True):
-    """What the person is told before the camera opens (fields after ISO/IEC TS 27560)."""
+class TemplateReaders(StrEnum):
+    """Who can open a template: nobody, for none is made; the relying party; or only the boxes of the fleet,
+    and the party keeps what it can't open. The value stands in the notice and in the verdict."""
 
-    controller: Line
-    contact: Line
-    purpose: Line
-    measured: Line
-    leaves_the_box: Line
-    recipients: Annotated[tuple[Line, ...], Meta(min_length=1, max_length=8)]
-    storage_location: Line
-    retention: Line
-    jurisdiction: Line
-    withdrawal: Line
-    alternative: Line
-    language: Word
-    other_uses: Line
-    policy: Line
+    NOBODY = "nobody"
+    PARTY = "party"
+    FLEET = "fleet"
+
+
+class Notice(Part, frozen=True):
+    """What the person is told before the camera opens (fields after ISO/IEC TS 27560); none may be empty."""
+
+    schema_version: Word
+    language: Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
+    controller: Told
+    address: Told
+    contact: Told
+    purpose: Told
+    lawful_basis: Told
+    pii_types: ToldLines
+    measured: Told
+    leaves_the_box: Told
+    template_readers: TemplateReaders
+    recipients: ToldLines
+    processors: ToldLines
+    storage_location: Told
+    regions: ToldLines
+    retention: Told
+    jurisdiction: Told
+    other_uses: Told
+    withdrawal: Told
+    alternative: Told
+    policy: Annotated[str, Meta(pattern=r"^https://[!-~]+$", max_length=256)]
+    validity_days: Annotated[int, Meta(ge=1, le=3650)]
 
 
 class ConsentAsked(Message, frozen=True):
-    """Show this notice; answer with ConsentGiven for the same session."""
+    """Show this notice; answer with ConsentGiven for the same session. With `given` the person has agreed in
+    the party's own app: show the notice all the same, and ask nothing."""
 
     session: Session
     party: Word
@@ -332,13 +364,22 @@ class ConsentAsked(Message, frozen=True):
     level: Level
     notice: Notice
     seconds: Annotated[int, Meta(ge=1, le=600)]
+    given: bool = False
 
 
 class ConsentGiven(Message, frozen=True):
-    """The person's answer. Nothing else opens the camera."""
+    """The person's answer, at a screen or by a button. Nothing else but a token opens the camera."""
 
     session: Session
     accepted: bool
+    way: ConsentWay = ConsentWay.PROMPT
+
+
+class ConsentToken(Message, frozen=True):
+    """The person's answer as the relying party's own app signed it, untouched (a compact JWS)."""
+
+    session: Session
+    token: Annotated[str, Meta(min_length=1, max_length=2048)]
 
 
 class SessionCancelled(Message, frozen=True):
@@ -356,13 +397,61 @@ class SessionEnded(Message, frozen=True):
     alternative: Line = ""
 
 
+class ReceiptIssued(Message, frozen=True):
+    """The person's receipt. `receipt` is its id; `short` the text of one QR code (ISO/IEC 18004 holds 2953
+    bytes at most); `code` withdraws the consent, in words or digits, for who has no phone at hand."""
+
+    session: Session
+    receipt: Word
+    short: Annotated[str, Meta(min_length=1, max_length=2048)]
+    code: Annotated[str, Meta(max_length=256)] = ""
+
+
+# --- counter -> vault and back (whoever brings a receipt to this box) ---------------------------------------
+class CodePresented(Message, frozen=True):
+    """Someone withdraws a consent: the words of the code, or the text of the receipt's QR code."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=1024)]
+
+
+class WithdrawalStanding(Message, frozen=True):
+    """How the withdrawal stands: Unix seconds when it was asked for and when the relying party erased (0: not
+    yet), and how many templates and verdicts that were."""
+
+    receipt: Word
+    party: Word
+    asked: Annotated[int, Meta(ge=0)]
+    erased: Annotated[int, Meta(ge=0)] = 0
+    templates: Count = 0
+    verdicts: Count = 0
+
+
+class CodeRejected(Message, frozen=True):
+    """Nothing was withdrawn; `reason` is a stable slug."""
+
+    reason: Word
+    what: Line
+    fix: Line
+
+
 VisionToVault = VisionReady | Progress | Examination
 VaultToVision = Examine | CancelExamination
 UplinkToVault = LinkState | RequestArrived | AckArrived | Published
 VaultToUplink = Outgoing | StatusDocument
-KioskToVault = ConsentGiven | SessionCancelled
-VaultToKiosk = ConsentAsked | Progress | SessionEnded
-AnyMessage = VisionToVault | VaultToVision | UplinkToVault | VaultToUplink | KioskToVault | VaultToKiosk
+KioskToVault = ConsentGiven | ConsentToken | SessionCancelled
+VaultToKiosk = ConsentAsked | Progress | SessionEnded | ReceiptIssued
+CounterToVault = CodePresented
+VaultToCounter = WithdrawalStanding | CodeRejected
+AnyMessage = (
+    VisionToVault
+    | VaultToVision
+    | UplinkToVault
+    | VaultToUplink
+    | KioskToVault
+    | VaultToKiosk
+    | CounterToVault
+    | VaultToCounter
+)
 
 _encoder = msgspec.msgpack.Encoder()
 

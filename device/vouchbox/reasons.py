@@ -59,8 +59,15 @@ class Reason(StrEnum):
     REQUEST_REPLAYED = "request-replayed"
     REQUEST_NOT_ALLOWED = "request-not-allowed"
     REQUEST_RATE_LIMITED = "request-rate-limited"
+    PARTY_LOCKED_OUT = "party-locked-out"
+    MATCH_LOCKED_OUT = "match-locked-out"
+    CONSENT_INVALID = "consent-invalid"
+    CONSENT_NOT_ALLOWED = "consent-not-allowed"
     BOX_BUSY = "box-busy"
+    BOX_RATE_LIMITED = "box-rate-limited"
+    BOX_LOCKED_OUT = "box-locked-out"
     REFERENCE_UNREADABLE = "reference-unreadable"
+    ENROLL_AGAIN = "enroll-again"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -106,6 +113,13 @@ SENTENCES: dict[Reason, str] = {
     Reason.REQUEST_REPLAYED: "The request was used before.",
     Reason.REQUEST_NOT_ALLOWED: "The relying party is not registered for this purpose or action.",
     Reason.REQUEST_RATE_LIMITED: "Too many requests: try again later.",
+    Reason.PARTY_LOCKED_OUT: "Too many sessions of this relying party failed: try again later.",
+    Reason.MATCH_LOCKED_OUT: "Too many attempts were compared with this template: try again in an hour.",
+    Reason.CONSENT_INVALID: "The consent from the app does not answer this request: agree again in the app.",
+    Reason.CONSENT_NOT_ALLOWED: "The relying party may not bring consent from an app.",
+    Reason.BOX_RATE_LIMITED: "The box is asked too often: try again later.",
+    Reason.BOX_LOCKED_OUT: "Too many sessions failed at this box: try again later.",
     Reason.BOX_BUSY: "The box is busy with another person: try again in a moment.",
     Reason.REFERENCE_UNREADABLE: "The stored template can't be opened: enrol again.",
+    Reason.ENROLL_AGAIN: "The stored template was renewed since: enrol again.",
 }

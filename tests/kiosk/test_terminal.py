@@ -9,7 +9,7 @@ import msgspec
 
 from vouchbox.ipc import Channel
 from vouchbox.kiosk import terminal
-from vouchbox.kiosk.screen import OUTCOMES, PROMPTS, notice_lines, progress_line, result_lines
+from vouchbox.kiosk.screen import OUTCOMES, PROMPTS, READERS, notice_lines, progress_line, result_lines
 from vouchbox.messages import (
     Action,
     ConsentAsked,
@@ -22,17 +22,18 @@ from vouchbox.messages import (
     Progress,
     Prompt,
     SessionEnded,
+    TemplateReaders,
     VaultToKiosk,
     decoder,
 )
 from vouchbox.reasons import Reason
 
 SESSION = "s" * 16
-NOTICE = Notice(
-    **{
-        field: (f"<{field}>",) if field == "recipients" else f"<{field}>"  # type: ignore[arg-type]
-        for field in Notice.__struct_fields__
-    }
+LISTS = ("pii_types", "recipients", "processors", "regions")
+NOTICE = msgspec.convert(
+    {field: [f"<{field}>"] if field in LISTS else f"<{field}>" for field in Notice.__struct_fields__}
+    | {"language": "en", "policy": "https://<policy>", "validity_days": 77, "template_readers": "fleet"},
+    Notice,
 )
 ASKED = ConsentAsked(
     session=SESSION,
@@ -73,8 +74,10 @@ def test_every_field_of_the_notice_is_shown_before_the_answer() -> None:
     assert accepted
     before = "\n".join(written[: written.index("  -> accepted")])
     for field in msgspec.structs.fields(Notice):
-        if field.name != "language":
-            assert f"<{field.name}>" in before, f"the notice does not show {field.name}"
+        odd = {"validity_days": "77 days", "template_readers": READERS[TemplateReaders.FLEET]}
+        words = odd.get(field.name, f"<{field.name}>")
+        if field.name not in ("language", "schema_version"):
+            assert words in before, f"the notice does not show {field.name}"
 
 
 def test_decline_is_answered_as_no_and_the_result_says_what_to_change() -> None:
@@ -98,7 +101,7 @@ def test_end_of_input_is_a_no() -> None:
 def test_every_prompt_and_outcome_has_its_words() -> None:
     assert set(PROMPTS) == set(Prompt)
     assert set(OUTCOMES) == set(Outcome)
-    assert len(notice_lines(ASKED)) == 13
+    assert len(notice_lines(ASKED)) == 17
     assert (
         progress_line(Progress(session=SESSION, phase=Phase.CAPTURING, fraction=0.5))
         == "Look at the camera (50 %)"

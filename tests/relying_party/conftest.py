@@ -15,6 +15,7 @@ import pytest
 
 from vouchbox.messages import (
     Action,
+    ConsentWay,
     Examination,
     Level,
     Outcome,
@@ -29,9 +30,21 @@ from vouchbox.reasons import Reason
 from vouchbox.relying_party import boxes, keys, requests
 from vouchbox.relying_party.intake import Intake
 from vouchbox.relying_party.ledger import Ledger
-from vouchbox.vault import ack, provision, registry, request, sealed, template
+from vouchbox.vault import (
+    ack,
+    formats,
+    provision,
+    registry,
+    request,
+    sealed,
+    template,
+    withdrawal,
+    withdrawal_code,
+)
 from vouchbox.vault import keys as vault_keys
 from vouchbox.vault import verdict as statements
+from vouchbox.vault.clock import Span
+from vouchbox.vault.receipt_book import Withdrawn
 
 NOW = 1_800_000_000
 AUDIENCE = "vouchbox:lab/one"
@@ -39,30 +52,13 @@ ROOT = "vouchbox/v1/lab/one"
 PARTY = "pickup"
 MODEL = b"m" * 32
 
-NOTICE = """\
-controller = "c"
-contact = "c"
-purpose = "p"
-measured = "m"
-leaves-the-box = "l"
-recipients = ["r"]
-storage-location = "s"
-retention = "r"
-jurisdiction = "j"
-withdrawal = "w"
-alternative = "a"
-language = "en"
-other-uses = "none"
-policy = "p"
-"""
-
 
 def completed(text: str) -> str:
     """A registration as keygen prints it, with what the operator has to add."""
-    text = text.replace("purposes = []", 'purposes = ["pickup"]').replace(
+    text = text.replace("[purposes]", '[purposes]\npickup = "p"').replace(
         "retention-days = 0", "retention-days = 30"
     )
-    return text[: text.index("[notice]")] + "[notice]\n" + NOTICE
+    return text.replace('= ""', '= "https://told.example"').replace("= []", '= ["told"]')
 
 
 def face(seed: int, noise: float = 0.0) -> bytes:
@@ -84,9 +80,10 @@ class Spoken:
 class VaultBox:
     """A box: the vault's keys, registry and statements without its processes."""
 
-    def __init__(self, folder: Path, alg: str = "Ed25519") -> None:
+    def __init__(self, folder: Path, alg: str = "Ed25519", audience: str = AUDIENCE) -> None:
+        self.audience = audience
         document = provision.create_identity(
-            folder, audience=AUDIENCE, alg="ES256" if alg == "ES256" else "Ed25519"
+            folder, audience=audience, alg="ES256" if alg == "ES256" else "Ed25519"
         )
         self.document = msgspec.json.encode(document)
         self.ring = vault_keys.load(folder)
@@ -97,7 +94,7 @@ class VaultBox:
         self.registry[party.id] = party
 
     def hear(self, payload: bytes, now: float = NOW) -> request.Judged:
-        return request.judge(RequestArrived(payload), self.registry, AUDIENCE, now)
+        return request.judge(RequestArrived(payload), self.registry, AUDIENCE, lambda _: Span.at(now))
 
     def speak(
         self,
@@ -110,6 +107,8 @@ class VaultBox:
         jti: str = "",
         epoch: int = 1,
         tests: dict[TestName, TestStatus] | None = None,
+        clock_is_set: bool = True,
+        receipt: str = "",
     ) -> Spoken:
         asked, party = judged.request, judged.party
         jti = jti or secrets.token_urlsafe(18)
@@ -134,11 +133,38 @@ class VaultBox:
             request=asked,
             outcome=outcome,
             reasons=(Reason.DECLINED,) if outcome is Outcome.DECLINED else (),
-            circumstances=statements.Circumstances(now, 77, 3, True),
+            circumstances=statements.Circumstances(now, 77, 3, clock_is_set),
             examination=seen,
             template=claim,
+            receipt=receipt,
+            consent=None if seen is None else ConsentWay.PROMPT,
         )
         return Spoken(statements.sign(statement, self.ring.signer), message, jti)
+
+    def withdraw(
+        self,
+        jti: str,
+        code: bytes,
+        *,
+        box: str = AUDIENCE,
+        party: str = PARTY,
+        short: bytes = b"",
+        **ids: str,
+    ) -> bytes:
+        """The signed withdrawal of the consent behind verdict `jti`."""
+        receipt = ids.get("receipt", withdrawal_code.receipt_id(code))
+        name = ids.get("name", secrets.token_urlsafe(16))
+        asked = Withdrawn(name, receipt, jti, party, box, NOW)
+        return withdrawal.sign(asked, code, short, self.audience, self.ring.signer)
+
+    def short(self, jti: str, code: bytes) -> bytes:
+        """The signed short form of the receipt for verdict `jti`."""
+        said = {"iss": self.audience, "aud": PARTY, "iat": NOW, "v": jti}
+        said["jti"] = withdrawal_code.receipt_id(code)
+        return self.ring.signer.sign(formats.SHORT_RECEIPT_TYPE, said)
+
+    def erasure(self, payload: bytes) -> withdrawal.Erasure:
+        return withdrawal.verify_erasure(payload, self.registry, self.audience)
 
     def acknowledged(self, payload: bytes) -> tuple[str, ...]:
         return ack.verify(payload, self.registry, AUDIENCE).delivered
@@ -181,10 +207,12 @@ class World:
     folder: Path
     ledger: Ledger
 
+    fleet: tuple[VaultBox, ...] = ()
+
     @property
     def boxes(self) -> boxes.Boxes:
-        known = boxes.parse(self.box.document, "document")
-        return {known.audience: known}
+        known = [boxes.parse(box.document, "document") for box in (self.box, *self.fleet)]
+        return {box.audience: box for box in known}
 
     @property
     def intake(self) -> Intake:

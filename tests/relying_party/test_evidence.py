@@ -217,3 +217,13 @@ def test_no_signed_claim_crashes_the_verifier(world: Any, value: object, name: s
     except VerdictInvalid:
         return
     assert name in ("iat", "exp", "swversion")
+
+
+def test_without_a_set_clock_only_the_nonce_tells_that_a_verdict_is_fresh(world: Any) -> None:
+    asked = world.ask()
+    spoken = world.box.speak(world.box.hear(asked.payload), now=1000, clock_is_set=False)
+    with pytest.raises(VerdictInvalid, match="give the nonce"):
+        evidence.verify(spoken.verdict, world.boxes, "pickup", NOW)
+    with pytest.raises(VerdictInvalid, match="another request"):
+        evidence.verify(spoken.verdict, world.boxes, "pickup", NOW, nonce="n" * 32)
+    assert evidence.verify(spoken.verdict, world.boxes, "pickup", NOW, nonce=asked.nonce).issued == 1000

@@ -78,6 +78,24 @@ def test_a_late_verdict_is_acknowledged_and_counts_for_nothing(world: Any) -> No
     assert world.ledger.answer(asked.jti) is None
 
 
+@pytest.mark.parametrize("believed", [0, NOW - 400 * DAY, NOW + 400 * DAY])
+def test_a_verdict_of_a_box_without_a_set_clock_counts_by_its_nonce_once(world: Any, believed: int) -> None:
+    asked = world.ask()
+    heard = world.box.hear(asked.payload)
+    spoken = world.box.speak(heard, now=believed, clock_is_set=False)
+    assert verdict(world, spoken.verdict) == (sha256(spoken.verdict).hexdigest(),)
+    assert world.ledger.answer(asked.jti) == spoken.verdict
+    other = world.box.speak(heard, now=believed, clock_is_set=False)
+    verdict(world, other.verdict)
+    assert world.ledger.answer(asked.jti) == spoken.verdict
+
+
+def test_a_set_clock_that_is_far_off_is_not_believed(world: Any) -> None:
+    spoken = world.box.speak(world.box.hear(world.ask().payload), now=NOW + 400 * DAY)
+    with pytest.raises(VerdictInvalid, match="future"):
+        world.intake.verdict(f"{ROOT}/verdict", spoken.verdict, NOW)
+
+
 def test_a_forgery_is_neither_stored_nor_acknowledged(world: Any) -> None:
     spoken = world.box.speak(world.box.hear(world.ask().payload))
     forged = spoken.verdict[:-8] + b"AAAAAAAA"

@@ -72,12 +72,13 @@ def test_more_rows_than_memory_allows_are_sent_back() -> None:
     assert answers[:-1] == [None] * WAITING_LIMIT
     assert answers[-1] is not None
     assert answers[-1].reason_code == 0x97
+    assert not answers[-1].left
 
 
 @given(st.lists(st.sampled_from(["offer", "take", "settle", "refuse", "lose"]), max_size=80))
 def test_no_sequence_of_events_loses_a_row_or_settles_it_twice(events: list[str]) -> None:
     deliveries = Deliveries(TOPICS)
-    offered, settled, flying = 0, [], []
+    offered, settled, flying, unanswered = 0, [], [], 0
     packet = 0
     for event in events:
         if event == "offer":
@@ -92,8 +93,12 @@ def test_no_sequence_of_events_loses_a_row_or_settles_it_twice(events: list[str]
             assert answer is not None
             settled.append(answer.row)
         elif event == "lose":
-            deliveries.interrupted()
+            lost_ones = deliveries.interrupted()
+            assert len(lost_ones) == len(flying)
+            assert all(one.left and not one.answered for one in lost_ones)
+            unanswered += len(lost_ones)
             flying.clear()
+    assert packet == len(settled) + unanswered + len(flying), "each departure is told of once"
     assert len(settled) == len(set(settled))
     assert deliveries.held == offered - len(settled)
 

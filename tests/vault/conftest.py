@@ -24,7 +24,6 @@ from vouchbox.messages import (
     LinkState,
     Message,
     ModelIdentity,
-    Notice,
     Outcome,
     Prompt,
     PromptRecord,
@@ -35,17 +34,26 @@ from vouchbox.messages import (
     TestName,
     TestResult,
     TestStatus,
+    VaultToCounter,
     VaultToKiosk,
     VaultToUplink,
     VaultToVision,
     VisionReady,
     decoder,
 )
-from vouchbox.vault import formats, keys, provision, registry, sealing
+from vouchbox.simulator.tokens import SimulatedToken
+from vouchbox.vault import formats, keys, notice, provision, registry, sealing
 from vouchbox.vault.daemon import Vault
 from vouchbox.vault.doors import Knock
+from vouchbox.vault.notice import FIELDS, SCHEMA
 
 AUDIENCE = "vouchbox:shop/door"
+HEARS = {
+    "vision": VaultToVision,
+    "uplink": VaultToUplink,
+    "kiosk": VaultToKiosk,
+    "counter": VaultToCounter,
+}
 EMBEDDING_MODEL = "ab" * 32
 NOW = 1_800_000_000
 
@@ -67,7 +75,7 @@ class TestClock:
         return self.steadily
 
     def uptime(self) -> int:
-        return 4711
+        return 4711 + int(self.steadily) - 1000
 
     def boot(self) -> str:
         return self.boot_id
@@ -94,20 +102,46 @@ class Party:
     key: jwk.OKPKey | jwk.ECKey = field(default_factory=lambda: make_key("Ed25519"))
     seal_seed: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     extra: str = ""
+    readers: str = "party"
+    tables: str = ""
+    consent_key: jwk.OKPKey = field(default_factory=lambda: jwk.OKPKey.generate_key("Ed25519"))
 
-    def toml(self, **notice: Any) -> str:
+    @classmethod
+    def with_app(cls) -> Party:
+        """A party that is registered to send consent tokens, too."""
+        party = cls(extra='consent = ["prompt", "token"]')
+        public = party.consent_key.as_dict(private=False)
+        party.tables = f"""[[consent-keys]]
+kty = "OKP"
+crv = "Ed25519"
+x = "{public["x"]}"
+alg = "Ed25519"
+kid = "app"
+"""
+        return party
+
+    def consent(self, claims: dict[str, Any], *, key: Any = None, header: Any = None, **changes: Any) -> str:
+        """The app's token that answers the request with these claims, changed as told."""
+        said = {name: claims[name] for name in ("iss", "aud", "iat", "exp", "nonce", "purpose", "action")}
+        said |= {"jti": secrets.token_urlsafe(16), "accepted": True}
+        said["notice"] = notice.digest(self.parsed().notices[claims["purpose"]])
+        said = {name: value for name, value in (said | changes).items() if value is not None}
+        head = {"alg": "Ed25519", "typ": formats.CONSENT_TYPE, "kid": "app"} | (header or {})
+        signer = key or self.consent_key
+        return jws.serialize_compact(head, json.dumps(said), signer, algorithms=["Ed25519"])
+
+    def toml(self, **told: Any) -> str:
         public = self.key.as_dict(private=False)
-        said: dict[str, Any] = {
-            name.replace("_", "-"): ["The shop"] if name == "recipients" else f"text of {name}"
-            for name in Notice.__struct_fields__
-        }
-        said |= notice
+        said: dict[str, Any] = {name: f"text of {name}" for name in FIELDS}
+        said |= {name: [f"text of {name}"] for name in ("pii-types", "recipients", "processors", "regions")}
+        said |= {"schema-version": SCHEMA, "language": "en", "policy": "https://shop.example/policy"}
+        said |= {"validity-days": 30, "template-readers": self.readers}
+        said |= told
         y = f'y = "{public["y"]}"' if "y" in public else ""
         lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in said.items())
         return f"""
 id = "{self.id}"
 name = "Shop {self.id}"
-purposes = ["pickup", "age-check"]
 actions = ["check", "enroll", "match"]
 minimum-level = "passive"
 retention-days = 30
@@ -120,6 +154,10 @@ x = "{public["x"]}"
 {y}
 alg = "{self.alg}"
 kid = "{self.kid}"
+{self.tables}
+[purposes]
+pickup = "text of pickup"
+age-check = "text of age-check"
 [notice]
 {lines}
 """
@@ -152,6 +190,19 @@ kid = "{self.kid}"
     def ack(self, *digests: str) -> bytes:
         claims = {"iss": self.id, "aud": AUDIENCE, "iat": NOW, "delivered": list(digests)}
         return self.sign(claims, formats.ACK_TYPE)
+
+    def erasure(self, withdrawal: dict[str, Any], **changes: Any) -> bytes:
+        """The erasure receipt that answers the claims of a withdrawal, changed as told."""
+        said: dict[str, Any] = {
+            "iss": self.id,
+            "aud": list(dict.fromkeys((withdrawal["iss"], withdrawal["box"]))),
+            "iat": NOW + 60,
+            "withdrawal": withdrawal["jti"],
+            "verdict": withdrawal["verdict"],
+            "receipt": withdrawal["receipt"],
+            "erased": {"templates": 1, "verdicts": 1},
+        }
+        return self.sign(said | changes, formats.ERASURE_TYPE)
 
     def unseal(self, payload: bytes) -> bytes:
         said = msgspec.msgpack.decode(payload)
@@ -213,6 +264,12 @@ def party() -> Party:
 
 
 @pytest.fixture
+def app_party() -> Party:
+    """A party whose own app may bring the person's consent."""
+    return Party.with_app()
+
+
+@pytest.fixture
 def parties() -> Callable[..., Party]:
     return Party
 
@@ -241,10 +298,27 @@ def ring(tmp_path: Path) -> keys.KeyRing:
 class World:
     """A running vault, stepped by the test, and the three rooms at its doors."""
 
-    def __init__(self, folder: Path, clock: TestClock, *parties: Party) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: TestClock,
+        *parties: Party,
+        device: str = "door",
+        fleet: Path | None = None,
+        token: SimulatedToken | None = None,
+    ) -> None:
         self.clock = clock
         keys_folder, party_folder, models = folder / "keys", folder / "parties", folder / "models"
-        self.public = provision.create_identity(keys_folder, audience=AUDIENCE)
+        if token is not None:
+            keys_folder.mkdir(mode=0o700)
+            (keys_folder / keys.PIN_FILE).touch(0o600)
+            (keys_folder / keys.PIN_FILE).write_text(token.pin)
+        in_token = token.config if token else None
+        self.public = provision.create_identity(
+            keys_folder, audience=f"vouchbox:shop/{device}", token=in_token
+        )
+        if token is not None:
+            token.flush()
         party_folder.mkdir()
         models.mkdir()
         for party in parties:
@@ -253,13 +327,13 @@ class World:
             f'[[model]]\nrole = "embedding"\nsha256 = "{EMBEDDING_MODEL}"\nthresholds = {{ "1e-4" = 0.6 }}\n'
         )
         self.config = config.Config(
-            box=config.Box("shop", "door", run=folder / "run", state=folder / "state"),
+            box=config.Box("shop", device, run=folder / "run", state=folder / "state"),
             vision=config.Vision(models=models),
-            vault=config.Vault(keys=keys_folder, parties=party_folder),
+            vault=config.Vault(keys=keys_folder, parties=party_folder, fleet=fleet, token=in_token),
         )
         self.rooms: dict[str, ipc.Channel] = {}
         self._start()
-        self.heard: dict[str, list[Message]] = {"vision": [], "uplink": [], "kiosk": []}
+        self.heard: dict[str, list[Message]] = {room: [] for room in HEARS}
 
     def _start(self) -> None:
         self.vault = Vault(self.config, self.clock)
@@ -276,9 +350,8 @@ class World:
         self.vault._doors.take = counted  # type: ignore[method-assign]
 
     def join(self, *rooms: str, kind: SourceKind = SourceKind.SENSOR) -> None:
-        hears = {"vision": VaultToVision, "uplink": VaultToUplink, "kiosk": VaultToKiosk}
         for room in rooms:
-            channel = ipc.connect(self.config.socket(room), decoder(hears[room]), peer="vault")  # type: ignore[arg-type]
+            channel = ipc.connect(self.config.socket(room), decoder(HEARS[room]), peer="vault")  # type: ignore[arg-type]
             self.rooms[room] = channel
             self.expected[f"Joined {room}"] += 1
             if room == "vision":
@@ -317,6 +390,11 @@ class World:
         """Everything of that kind which the room heard, oldest first."""
         return [message for message in self.heard[room] if isinstance(message, kind)]
 
+    def connect(self) -> None:
+        """All rooms at their doors, the broker reached."""
+        self.join("vision", "kiosk", "uplink")
+        self.say("uplink", LinkState(connected=True))
+
     def leave(self, room: str) -> None:
         self.rooms.pop(room).close()
         self.expected[f"Left {room}"] += 1
@@ -325,7 +403,7 @@ class World:
     def restart(self) -> None:
         """As after kill -9: what was in memory is gone, what was committed is there."""
         self.close()
-        self.heard = {"vision": [], "uplink": [], "kiosk": []}
+        self.heard = {room: [] for room in HEARS}
         self._start()
 
     def close(self) -> None:
@@ -339,8 +417,9 @@ class World:
 def make_world(tmp_path: Path, clock: TestClock) -> Iterator[Callable[..., World]]:
     worlds: list[World] = []
 
-    def make(*parties: Party) -> World:
-        worlds.append(World(tmp_path, clock, *parties))
+    def make(*parties: Party, folder: Path = tmp_path, **more: Any) -> World:
+        folder.mkdir(exist_ok=True)
+        worlds.append(World(folder, clock, *parties, **more))
         return worlds[-1]
 
     yield make
@@ -352,6 +431,5 @@ def make_world(tmp_path: Path, clock: TestClock) -> Iterator[Callable[..., World
 def world(make_world: Callable[..., World], party: Party) -> World:
     """A vault with one party and all rooms at its doors, the broker reached."""
     made = make_world(party)
-    made.join("vision", "kiosk", "uplink")
-    made.say("uplink", LinkState(connected=True))
+    made.connect()
     return made

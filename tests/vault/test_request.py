@@ -17,6 +17,7 @@ from vouchbox.errors import RequestRefused
 from vouchbox.messages import Action, Level, RequestArrived
 from vouchbox.reasons import Reason
 from vouchbox.vault import ack, registry, request
+from vouchbox.vault.clock import Span
 from vouchbox.vault.formats import ACK_TYPE, to_base64url
 
 AUDIENCE = "vouchbox:shop/door"
@@ -27,7 +28,9 @@ CLAIMS = ("iss", "aud", "iat", "exp", "jti", "nonce", "purpose", "action", "leve
 @pytest.fixture
 def judge(party: Any) -> Any:
     known = {party.id: party.parsed()}
-    return lambda payload, now=NOW: request.judge(RequestArrived(payload), known, AUDIENCE, now)
+    return lambda payload, now=NOW: request.judge(
+        RequestArrived(payload), known, AUDIENCE, lambda _: Span.at(now)
+    )
 
 
 def junk(judge: Any, payload: bytes) -> str:
@@ -45,7 +48,7 @@ def test_a_registered_party_is_heard(parties: Any, alg: str) -> None:
     key = jwk.OKPKey.generate_key() if alg == "Ed25519" else jwk.ECKey.generate_key("P-256")
     party = parties(alg=alg, key=key)
     arrived = RequestArrived(party.request(action="enroll"), "a/b", b"c")
-    judged = request.judge(arrived, {party.id: party.parsed()}, AUDIENCE, NOW)
+    judged = request.judge(arrived, {party.id: party.parsed()}, AUDIENCE, lambda _: Span.at(NOW))
     assert judged.refusal is None
     assert (judged.request.action, judged.request.level) == (Action.ENROLL, Level.ACTIVE)
     assert (judged.request.response_topic, judged.request.correlation) == ("a/b", b"c")
@@ -65,7 +68,7 @@ def test_one_party_cannot_speak_for_another(party: Any, parties: Any) -> None:
     other = parties(id="other")
     known = {p.id: p.parsed() for p in (party, other)}
     with pytest.raises(RequestRefused, match="signature"):
-        request.judge(RequestArrived(party.sign(other.claims())), known, AUDIENCE, NOW)
+        request.judge(RequestArrived(party.sign(other.claims())), known, AUDIENCE, lambda _: Span.at(NOW))
 
 
 def test_a_key_that_was_never_registered_is_ignored(judge: Any, party: Any) -> None:
@@ -166,11 +169,18 @@ def test_an_authentic_request_that_cannot_be_served_is_answered_with_its_reason(
 
 def test_a_party_is_held_to_its_registered_actions_and_level(party: Any) -> None:
     text = party.toml().replace('"check", "enroll", "match"', '"check"').replace('"passive"', '"active"')
+    text = text.replace('template-readers = "party"', 'template-readers = "nobody"')
     registered = {party.id: registry.parse(text.encode(), "test")}
     for changes in ({"action": "enroll"}, {"level": "passive"}):
         arrived = RequestArrived(party.request(**changes))
-        assert request.judge(arrived, registered, AUDIENCE, NOW).refusal is Reason.REQUEST_NOT_ALLOWED
-    assert request.judge(RequestArrived(party.request()), registered, AUDIENCE, NOW).refusal is None
+        assert (
+            request.judge(arrived, registered, AUDIENCE, lambda _: Span.at(NOW)).refusal
+            is Reason.REQUEST_NOT_ALLOWED
+        )
+    assert (
+        request.judge(RequestArrived(party.request()), registered, AUDIENCE, lambda _: Span.at(NOW)).refusal
+        is None
+    )
 
 
 def test_a_changed_byte_anywhere_is_noticed(judge: Any, party: Any) -> None:

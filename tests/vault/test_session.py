@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vouchbox.messages import Action, Examination, Level, Outcome, Source, SourceKind
+from vouchbox.messages import Action, ConsentWay, Examination, Level, Outcome, Source, SourceKind
 from vouchbox.reasons import Reason
 from vouchbox.vault import session
+from vouchbox.vault.consent import Answer
 from vouchbox.vault.events import (
     Accepted,
     Acknowledged,
@@ -44,10 +45,13 @@ REQUEST = Request("p", "j" * 16, "n" * 16, "pickup", Action.CHECK, Level.ACTIVE,
 TICKETS = {name: Ticket(name, REQUEST) for name in NAMES}
 LIVE = Ending(Outcome.LIVE, ())
 
+YES, NO = Answer(True, ConsentWay.PROMPT), Answer(False, ConsentWay.BUTTON)
+
 names = st.sampled_from(NAMES)
+answers = st.builds(Answer, st.booleans(), st.sampled_from(ConsentWay))
 outside = st.one_of(
-    names.map(lambda name: Accepted(TICKETS[name])),
-    st.builds(Answered, names, st.booleans()),
+    st.builds(Accepted, st.sampled_from(list(TICKETS.values())), st.none() | answers),
+    st.builds(Answered, names, answers),
     names.map(Cancelled),
     names.map(lambda name: ("examined", name)),
     st.sampled_from([VisionJoined(), VisionLost(), Ticked()]),
@@ -84,10 +88,17 @@ def test_whatever_happens_the_promises_hold(exam_factory: Any, story: list[Any],
                 elif isinstance(effect, Ask):
                     asked.append(effect.ticket)
                 elif isinstance(effect, Open):
-                    assert before.step is Step.CONSENTING
                     assert asked[-1] == effect.ticket
-                    assert event == Answered(effect.ticket.session, accepted=True)
+                    if before.step is Step.REQUESTED:
+                        assert event == Recorded()
+                        assert before.given is not None
+                        assert before.given.accepted
+                    else:
+                        assert before.step is Step.CONSENTING
+                        assert isinstance(event, Answered)
+                        assert (event.session, event.answer.accepted) == (effect.ticket.session, True)
                 elif isinstance(effect, Conclude):
+                    assert (effect.way is None) <= (effect.examination is None)
                     if effect.ending is None:
                         assert isinstance(event, Examined)
                         assert event.examination is effect.examination
@@ -112,7 +123,7 @@ def exam_factory() -> Any:
 
 
 @settings(max_examples=200, deadline=None)
-@given(story=st.lists(st.one_of(names.map(Cancelled), st.builds(Answered, names, st.booleans())), max_size=6))
+@given(story=st.lists(st.one_of(names.map(Cancelled), st.builds(Answered, names, answers)), max_size=6))
 def test_time_alone_brings_every_session_to_its_end(story: list[Event]) -> None:
     ticket = TICKETS[NAMES[0]]
     state, now = State(vision=True), 0.0
@@ -150,19 +161,21 @@ def test_a_verdict_that_could_not_be_stored_is_tried_again_without_the_examinati
 ) -> None:
     ticket = TICKETS[NAMES[0]]
     examination = exam_factory(ticket.session)
-    state, said = run(Accepted(ticket), Recorded(), Answered(ticket.session, True), Examined(examination))
-    assert said[-1] == Conclude(ticket, None, examination)
+    state, said = run(Accepted(ticket), Recorded(), Answered(ticket.session, YES), Examined(examination))
+    assert said[-1] == Conclude(ticket, None, examination, ConsentWay.PROMPT)
     state, said = run(StoreFailed(ticket.session), Ticked(), state=state)
     assert said == []
     state, said = run(Ticked(), state=state, now=session.STORE_RETRY_S)
-    assert said == [Conclude(ticket, Ending(Outcome.INCONCLUSIVE, (Reason.INTERRUPTED,)), None)]
+    assert said == [
+        Conclude(ticket, Ending(Outcome.INCONCLUSIVE, (Reason.INTERRUPTED,)), None, ConsentWay.PROMPT)
+    ]
     state, said = run(Stored(ticket.session, said[0].ending), state=state, now=session.STORE_RETRY_S)
     assert said == [Show(ticket, Ending(Outcome.INCONCLUSIVE, (Reason.INTERRUPTED,)))]
 
 
 def test_a_delivered_session_leaves_the_box_free_and_a_new_one_does_not_wait_for_it() -> None:
     first, second = TICKETS.values()
-    state, _ = run(Accepted(first), Recorded(), Answered(first.session, False), Stored(first.session, LIVE))
+    state, _ = run(Accepted(first), Recorded(), Answered(first.session, NO), Stored(first.session, LIVE))
     assert state.step is Step.SEALED
     assert run(Acknowledged(first.session), state=state)[0].step is Step.DELIVERED
     state, said = run(Accepted(second), state=state)

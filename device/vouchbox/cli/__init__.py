@@ -29,6 +29,10 @@ COMMANDS = {
     "open": ("vouchbox.cli.open", "open_template"),
     "match": ("vouchbox.cli.match", "match"),
     "egress": ("vouchbox.cli.egress", "egress"),
+    "audit": ("vouchbox.cli.audit", "audit"),
+    "receipt": ("vouchbox.cli.receipt", "receipt"),
+    "withdraw": ("vouchbox.cli.withdraw", "withdraw"),
+    "subject": ("vouchbox.cli.subject", "subject"),
 }
 """Subcommand -> module and attribute of its click command."""
 

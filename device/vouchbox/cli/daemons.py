@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from vouchbox import config as configuration
+from vouchbox.errors import UsageError
 
 _config = click.option(
     "--config",
@@ -74,9 +75,24 @@ def uplink(path: Path) -> None:
     show_default=True,
     help="Ask the person at this terminal, or answer for a simulated person.",
 )
-def kiosk(path: Path, answer: str) -> None:
+@click.option(
+    "--button",
+    type=click.IntRange(0, 27),
+    metavar="GPIO",
+    help="Take the answer from a push button (BCM number): short is yes, long is no.",
+)
+@click.option("--decline-button", type=click.IntRange(0, 27), metavar="GPIO", help="A second button, for no.")
+def kiosk(path: Path, answer: str, button: int | None, decline_button: int | None) -> None:
     """Show the notice, take the person's answer, show prompts and result, in a terminal."""
     from vouchbox.kiosk import terminal
+
+    if button is None and decline_button is not None:
+        raise UsageError("a button for no needs one for yes", "add --button")
+    if button is not None:
+        from vouchbox.kiosk import button as push_button
+
+        push_button.run(configuration.load(path), button, decline_button)
+        return
 
     answers = {"ask": terminal.ask_person, "accept": terminal.accept, "decline": terminal.decline}
     terminal.run(configuration.load(path), answers[answer])

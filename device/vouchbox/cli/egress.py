@@ -27,14 +27,21 @@ from vouchbox.vault.store import Store
 @click.option("--last", type=click.IntRange(1, 1_000_000), default=10_000, help="Only the newest so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def egress(path: Path, last: int, as_json: bool) -> None:
-    """List every message that left the box: time, topic, bytes, SHA-256. The ledger holds no payload."""
+    """List every message that left the box: time, topic, bytes, SHA-256, and the broker's answer.
+
+    A line says unanswered where a connection or a process was lost: that message may have left. The ledger
+    holds no payload.
+    """
     store = Store(configuration.load(path).box.state, read_only=True)
     try:
         departures = list(ledger.read(store, limit=last))
     finally:
         store.close()
     if as_json:
-        rows = [{"time": d.time, "topic": d.topic, "bytes": d.size, "sha256": d.sha256} for d in departures]
+        rows = [
+            {"time": d.time, "topic": d.topic, "bytes": d.size, "sha256": d.sha256, "answer": d.answer.value}
+            for d in departures
+        ]
         click.echo(json.dumps(rows, indent=2))
         return
     Console().print(table(departures))
@@ -42,11 +49,15 @@ def egress(path: Path, last: int, as_json: bool) -> None:
 
 def table(departures: list[ledger.Departure]) -> Table:
     """The ledger for people, with the sum of all bytes."""
-    rows = Table("time (UTC)", "topic", "bytes", "sha256", box=None, show_footer=True, pad_edge=False)
+    rows = Table(
+        "time (UTC)", "topic", "bytes", "sha256", "broker", box=None, show_footer=True, pad_edge=False
+    )
     rows.columns[1].footer = f"{len(departures)} messages"
     rows.columns[2].footer = str(sum(departure.size for departure in departures))
     rows.columns[2].justify = "right"
     for departure in departures:
         moment = datetime.fromtimestamp(departure.time, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        rows.add_row(moment, departure.topic, str(departure.size), departure.sha256[:16])
+        rows.add_row(
+            moment, departure.topic, str(departure.size), departure.sha256[:16], departure.answer.value
+        )
     return rows

@@ -1,4 +1,7 @@
-"""`vouchbox relying-party`: keys, the receiving service, and what a customer's program asks of it."""
+"""`vouchbox relying-party`: keys, the receiving service, and what a customer's program asks of it.
+
+`add`, `show` and `lint` are the box operator's side and live in registrations.py.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,12 @@ from pathlib import Path
 import click
 import msgspec
 
+from vouchbox.cli import registrations
 from vouchbox.messages import Action, Level
 from vouchbox.relying_party import desk, keys, service
+from vouchbox.relying_party import export as holdings
 from vouchbox.relying_party import settings as configuration
+from vouchbox.relying_party.ledger import Ledger
 
 _config = click.option(
     "--config",
@@ -26,7 +32,13 @@ _config = click.option(
 
 @click.group(epilog="Example: vouchbox relying-party serve --config shop.toml")
 def relying_party() -> None:
-    """Ask boxes, receive verdicts, keep templates sealed (on the customer's server, not on the box)."""
+    """Ask boxes, receive verdicts, keep templates sealed, on the customer's server; on the box, `add`, `show`
+    and `lint` its registration."""
+
+
+relying_party.add_command(registrations.add)
+relying_party.add_command(registrations.show)
+relying_party.add_command(registrations.lint)
 
 
 @relying_party.command(
@@ -92,3 +104,13 @@ def erase(subject: str, path: Path) -> None:
     """Erase the template of SUBJECT."""
     count = desk.erase(configuration.load(path), subject)
     click.echo(f"Erased: {count} template{'' if count == 1 else 's'}.")
+
+
+@relying_party.command(epilog="Example: vouchbox relying-party export customer-17 --config shop.toml")
+@click.argument("subject", default="")
+@click.option("--verdict", default="", help="The verdict's jti, in place of your handle for the person.")
+@_config
+def export(subject: str, verdict: str, path: Path) -> None:
+    """Print everything that is held about SUBJECT, or about one verdict, as one JSON document."""
+    with Ledger(configuration.load(path).party.ledger) as ledger:
+        click.echo(json.dumps(holdings.held(ledger, subject=subject, verdict=verdict), indent=2))

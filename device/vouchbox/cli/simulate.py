@@ -14,6 +14,7 @@ from vouchbox.errors import NoVerdict, UsageError
 from vouchbox.messages import Action, Level, Outcome
 from vouchbox.simulator.house import House, Scene
 from vouchbox.simulator.subject import spec
+from vouchbox.simulator.tokens import TOKENS
 from vouchbox.simulator.visit import Visit, visit
 
 _NO_STATEMENT = (Outcome.INCONCLUSIVE, Outcome.CANCELLED, Outcome.REFUSED)
@@ -40,6 +41,13 @@ _NO_STATEMENT = (Outcome.INCONCLUSIVE, Outcome.CANCELLED, Outcome.REFUSED)
     help="Show frames by the clock, or as fast as possible [default: fast, for a webcam real].",
 )
 @click.option("--runtime", type=click.Choice(["auto", "litert", "tflite-runtime"]), default="auto")
+@click.option(
+    "--keys",
+    type=click.Choice(["file", *TOKENS]),
+    default="file",
+    show_default=True,
+    help="Where the box's signing key lies: in a file, SoftHSM, or an emulated TPM.",
+)
 @click.option("--decline", is_flag=True, help="The person declines.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def simulate(
@@ -50,6 +58,7 @@ def simulate(
     level: str | None,
     pace: str | None,
     runtime: str,
+    keys: str,
     decline: bool,
     as_json: bool,
 ) -> None:
@@ -60,7 +69,9 @@ def simulate(
     """
     scene = _scene(clip, webcam, subject, pace)
     wanted = Level(level) if level else (Level.PASSIVE if clip is not None else Level.ACTIVE)
-    with House(scene, answer="decline" if decline else "accept", runtime=runtime) as house:
+    with House(
+        scene, answer="decline" if decline else "accept", runtime=runtime, make_token=TOKENS.get(keys)
+    ) as house:
         result = visit(house, Action.ENROLL if action == "match" else Action(action), wanted)
         if action == "match" and result.verdict.said.template is not None:
             result = visit(house, Action.MATCH, wanted)

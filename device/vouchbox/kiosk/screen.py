@@ -1,13 +1,23 @@
 """What the person reads, as plain lines: notice, prompts and result. Pure; it never asks, waits or prints.
 
 The notice answers, before the camera opens: who asks, why, what is measured, what leaves the box, who
-gets it, where and how long it is kept, under which law, how to have it erased, and what happens to
-those who decline (fields after ISO/IEC TS 27560).
+gets and who processes it, where, in which regions and how long it is kept, under which law, how to have it
+erased, and what happens to those who decline (fields after ISO/IEC TS 27560).
 """
 
 from __future__ import annotations
 
-from vouchbox.messages import Action, ConsentAsked, Level, Outcome, Progress, Prompt, SessionEnded
+from vouchbox.messages import (
+    Action,
+    ConsentAsked,
+    Level,
+    Outcome,
+    Progress,
+    Prompt,
+    ReceiptIssued,
+    SessionEnded,
+    TemplateReaders,
+)
 from vouchbox.reasons import SENTENCES
 
 PROMPTS: dict[Prompt, str] = {
@@ -29,6 +39,13 @@ OUTCOMES: dict[Outcome, str] = {
     Outcome.REFUSED: "The request was refused.",
 }
 
+READERS = {
+    TemplateReaders.NOBODY: "none is made",
+    TemplateReaders.PARTY: "who asks, with its own key",
+    TemplateReaders.FLEET: "only boxes of this fleet; who asks keeps it locked",
+}
+"""Who can open the sealed template, in the person's words."""
+
 _ACTIONS = {
     Action.CHECK: "check that a live person is here",
     Action.ENROLL: "check that a live person is here and remember the face as a sealed template",
@@ -43,15 +60,19 @@ def notice_lines(asked: ConsentAsked) -> list[tuple[str, str]]:
     if asked.level is Level.PASSIVE:
         steps = "about five seconds of video, without prompts"
     return [
-        ("Who asks", f"{notice.controller} ({notice.contact})"),
+        ("Who asks", f"{notice.controller}, {notice.address}"),
+        ("Contact", notice.contact),
         ("What for", notice.purpose),
         ("What happens", f"{_ACTIONS[asked.action]}: {steps}"),
         ("What is measured", notice.measured),
+        ("Kinds of data", "; ".join(notice.pii_types)),
         ("What leaves the box", notice.leaves_the_box),
+        ("Who can open a template", READERS[notice.template_readers]),
         ("Who receives it", "; ".join(notice.recipients)),
-        ("Where it is kept", notice.storage_location),
-        ("How long", notice.retention),
-        ("Under which law", notice.jurisdiction),
+        ("Who processes it", "; ".join(notice.processors)),
+        ("Where it is kept", f"{notice.storage_location} ({', '.join(notice.regions)})"),
+        ("How long", f"{notice.retention}; your yes counts for {notice.validity_days} days"),
+        ("Under which law", f"{notice.jurisdiction}; {notice.lawful_basis}"),
         ("Other uses", notice.other_uses),
         ("How to erase it", notice.withdrawal),
         ("Policy", notice.policy),
@@ -77,3 +98,9 @@ def result_lines(ended: SessionEnded) -> list[str]:
     if ended.alternative:
         lines.append(f"Instead: {ended.alternative}")
     return lines
+
+
+def receipt_lines(issued: ReceiptIssued) -> list[str]:
+    """The receipt for who has no phone at hand: its id, and the code that withdraws the consent."""
+    lines = [f"Receipt: {issued.receipt}"]
+    return [*lines, f"To withdraw: {issued.code}"] if issued.code else lines

@@ -1,7 +1,8 @@
 """A kiosk in a terminal: shows the notice, takes the answer, shows prompts and result.
 
-It speaks the vault's prompt protocol (messages ConsentAsked, ConsentGiven, Progress, SessionEnded) on the
-kiosk socket, as a page or a button will. No answer is never an acceptance: end of input counts as no.
+It speaks the vault's prompt protocol (ConsentAsked, ConsentGiven, Progress, SessionEnded, ReceiptIssued) on
+the kiosk socket, as the button does and a page will. No answer is never an acceptance: end of input counts
+as no.
 """
 
 from __future__ import annotations
@@ -13,8 +14,18 @@ import click
 from vouchbox.config import Config
 from vouchbox.errors import RoomGone
 from vouchbox.ipc import Channel, connect
-from vouchbox.kiosk.screen import notice_lines, progress_line, result_lines
-from vouchbox.messages import ConsentAsked, ConsentGiven, Progress, SessionEnded, VaultToKiosk, decoder
+from vouchbox.kiosk import qr
+from vouchbox.kiosk.screen import notice_lines, progress_line, receipt_lines, result_lines
+from vouchbox.messages import (
+    ConsentAsked,
+    ConsentGiven,
+    Message,
+    Progress,
+    ReceiptIssued,
+    SessionEnded,
+    VaultToKiosk,
+    decoder,
+)
 
 Answer = Callable[[ConsentAsked], bool]
 """Decides for the person: True accepts, False declines."""
@@ -49,24 +60,43 @@ def serve(channel: Channel, answer: Answer, *, write: Callable[[str], None] = cl
             return
         match message:
             case ConsentAsked():
-                write(f"\n{message.party} asks for: {message.purpose}")
-                for label, text in notice_lines(message):
-                    write(f"  {label + ':':22s}{text}")
-                accepted = answer(message)
-                write("  -> accepted" if accepted else "  -> declined")
-                channel.send(ConsentGiven(session=message.session, accepted=accepted))
+                show_notice(message, write)
+                if not message.given:
+                    accepted = answer(message)
+                    write("  -> accepted" if accepted else "  -> declined")
+                    channel.send(ConsentGiven(session=message.session, accepted=accepted))
                 shown = ""
-            case Progress():
-                line = progress_line(message)
-                words = line.rsplit(" (", 1)[0]
-                if words != shown:
-                    write(f"  {line}")
-                    shown = words
-            case SessionEnded():
-                for line in result_lines(message):
-                    write(f"  {line}")
-            case _:
+            case None:
                 continue
+            case _:
+                shown = show(message, shown, write)
+
+
+def show(message: Message, shown: str, write: Callable[[str], None]) -> str:
+    """Write progress, result or receipt; `shown` are the words of the last progress, returned anew."""
+    match message:
+        case Progress():
+            line = progress_line(message)
+            words = line.rsplit(" (", 1)[0]
+            if words != shown:
+                write(f"  {line}")
+            return words
+        case SessionEnded():
+            for line in result_lines(message):
+                write(f"  {line}")
+        case ReceiptIssued():
+            for line in (*qr.lines(message.short), *receipt_lines(message)):
+                write(f"  {line}")
+    return ""
+
+
+def show_notice(asked: ConsentAsked, write: Callable[[str], None]) -> None:
+    """Write the whole notice, and that the app has answered if it has."""
+    write(f"\n{asked.party} asks for: {asked.purpose}")
+    for label, text in notice_lines(asked):
+        write(f"  {label + ':':22s}{text}")
+    if asked.given:
+        write("  -> accepted in the app")
 
 
 def run(config: Config, answer: Answer) -> None:

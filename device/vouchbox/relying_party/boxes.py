@@ -34,6 +34,7 @@ class _Jwk(Struct, frozen=True, forbid_unknown_fields=True):
     kid: Annotated[str, Meta(min_length=1, max_length=64)]
     y: str | None = None
     use: Literal["sig"] | None = None
+    exp: Annotated[int, Meta(ge=0)] | None = None
 
 
 class _Seal(Struct, frozen=True):
@@ -52,10 +53,18 @@ class _Document(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A public key and the one algorithm it may be used with (RFC 8725, 3.1)."""
+    """A public key and the one algorithm it may be used with (RFC 8725, 3.1).
+
+    `expires` (Unix seconds) stands in a retired key: from then on nothing that it signed counts.
+    """
 
     alg: str
     key: OKPKey | ECKey
+    expires: int | None = None
+
+    def valid(self, now: float) -> bool:
+        """Whether its signatures count at Unix time `now`."""
+        return self.expires is None or now < self.expires
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +122,17 @@ def _seal_key(raw: bytes) -> hpke.MLKEM768X25519PublicKey:
 
 
 def _key(jwk: _Jwk, where: str) -> VerificationKey:
-    members = {name: value for name, value in msgspec.structs.asdict(jwk).items() if value is not None}
+    members = {
+        name: value
+        for name, value in msgspec.structs.asdict(jwk).items()
+        if value is not None and name != "exp"
+    }
     try:
         match (jwk.kty, jwk.crv, jwk.alg):
             case ("OKP", "Ed25519", "Ed25519"):
-                return VerificationKey("Ed25519", OKPKey.import_key(members))
+                return VerificationKey("Ed25519", OKPKey.import_key(members), jwk.exp)
             case ("EC", "P-256", "ES256"):
-                return VerificationKey("ES256", ECKey.import_key(members))
+                return VerificationKey("ES256", ECKey.import_key(members), jwk.exp)
     except (JoseError, ValueError):
         raise ConfigError(f"{where} has a damaged key", "get box.jwks.json from the box again") from None
     raise ConfigError(f"{where} has a key of another kind", "only Ed25519 and ES256 are used")

@@ -41,7 +41,7 @@ def ask(
         raise UsageError(f"{action} needs a subject", "give your own handle for the person")
     now = time.time()
     with Ledger(settings.party.ledger) as ledger:
-        clear = _clear(settings, ledger, subject, now) if action is Action.MATCH else b""
+        clear, blob = _kept(settings, ledger, subject, now) if action is Action.MATCH else (b"", b"")
         asked = requests.ask(
             keys.load(settings.party.keys),
             settings.party.id,
@@ -51,6 +51,7 @@ def ask(
             level=level,
             now=now,
             template=clear,
+            fleet_template=blob,
             lifetime_s=lifetime_s,
         )
         ledger.remember(asked, subject, now)
@@ -91,8 +92,12 @@ def erase(settings: Settings, subject: str) -> int:
         return ledger.erase(subject)
 
 
-def _clear(settings: Settings, ledger: Ledger, subject: str, now: float) -> bytes:
+def _kept(settings: Settings, ledger: Ledger, subject: str, now: float) -> tuple[bytes, bytes]:
+    # The clear template, or what only the fleet can open.
     payload = ledger.template(subject, now)
     if payload is None:
         raise UsageError("no template is kept for that subject", "enrol the person first")
-    return templates.unseal(templates.parse(payload), keys.load(settings.party.keys).seal)
+    message = templates.parse(payload)
+    if message.is_fleets:
+        return b"", payload
+    return templates.unseal(message, keys.load(settings.party.keys).seal), b""

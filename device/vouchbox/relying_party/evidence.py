@@ -18,7 +18,7 @@ from joserfc.errors import JoseError
 from msgspec import Meta, Struct
 
 from vouchbox.errors import VerdictInvalid
-from vouchbox.messages import Action, Level, Outcome, SourceKind, TestName, TestStatus
+from vouchbox.messages import Action, ConsentWay, Level, Outcome, SourceKind, TestName, TestStatus
 from vouchbox.reasons import Reason
 from vouchbox.relying_party.boxes import Box, Boxes
 from vouchbox.relying_party.formats import (
@@ -56,12 +56,13 @@ class Source(Struct, frozen=True):
 
 
 class TemplateClaim(Struct, frozen=True):
-    """Binds the template message: digest and size of its payload, epoch, days it may be kept."""
+    """Binds the template message: digest and size of its payload, epoch, days it may be kept, its readers."""
 
     sha256: _Sha256
     size: _Count
     epoch: Annotated[int, Meta(ge=1)]
     retention_days: _Count
+    readers: Literal["party", "fleet"] = "party"
 
 
 class MatchClaim(Struct, frozen=True):
@@ -71,7 +72,8 @@ class MatchClaim(Struct, frozen=True):
 
 
 class Said(Struct, frozen=True):
-    """The private claim. What belongs to a camera is absent when it was never opened."""
+    """The private claim. What belongs to a camera is absent when it was never opened.
+    `consent` is how the person agreed, None when nobody did."""
 
     outcome: Outcome
     reasons: Annotated[tuple[Reason, ...], Meta(max_length=32)]
@@ -81,6 +83,7 @@ class Said(Struct, frozen=True):
     level: Level
     clock: Literal["synchronised", "unsynchronised"]
     alternative: Annotated[str, Meta(max_length=512)] = ""
+    consent: ConsentWay | None = None
     source: Source | None = None
     frames: _Count = 0
     dropped: _Count = 0
@@ -91,6 +94,7 @@ class Said(Struct, frozen=True):
     wiped: bool = False
     template: TemplateClaim | None = None
     match: MatchClaim | None = None
+    receipt: Annotated[str, Meta(max_length=64)] = ""
 
 
 class _Claims(Struct, frozen=True):
@@ -128,22 +132,38 @@ class Verdict(Struct, frozen=True):
         return self.said.outcome
 
 
-def verify(token: bytes, boxes: Boxes, audience: str, now: float, *, nonce: str | None = None) -> Verdict:
+def verify(
+    token: bytes,
+    boxes: Boxes,
+    audience: str,
+    now: float,
+    *,
+    nonce: str | None = None,
+    nonce_is_checked: bool = False,
+) -> Verdict:
     """The verdict in `token`, made by one of `boxes` for the party `audience`; Unix time `now`.
 
-    With `nonce` it must answer the request that carried it. Raises VerdictInvalid.
+    With `nonce` it must answer the request that carried it. A box whose clock was not set says so, and then
+    its times mean nothing: only the nonce tells that the verdict is fresh. Without `nonce` such a verdict is
+    refused, unless the caller compares the nonce with its own requests (`nonce_is_checked`). Raises
+    VerdictInvalid.
     """
     if len(token) > VERDICT_LIMIT:
         raise VerdictInvalid("the verdict is too large", f"none has more than {VERDICT_LIMIT} bytes")
-    box, claims = _authentic(token, boxes)
+    box, claims = _authentic(token, boxes, now)
     if claims.aud != audience:
         raise VerdictInvalid("the verdict is for another relying party", "check the audience")
     if claims.eat_profile != PROFILE:
         raise VerdictInvalid("the verdict follows another profile", "update vouchbox")
-    if claims.iat > now + CLOCK_SKEW_S:
-        raise VerdictInvalid("the verdict comes from the future", "check the clocks of box and server")
-    if claims.exp <= now - CLOCK_SKEW_S:
-        raise VerdictInvalid("the verdict has expired", "ask the box again")
+    if claims.said.clock == "synchronised":
+        if claims.iat > now + CLOCK_SKEW_S:
+            raise VerdictInvalid("the verdict comes from the future", "check the clocks of box and server")
+        if claims.exp <= now - CLOCK_SKEW_S:
+            raise VerdictInvalid("the verdict has expired", "ask the box again")
+    elif nonce is None and not nonce_is_checked:
+        raise VerdictInvalid(
+            "the box's clock was not set, so its age is unknown", "give the nonce that was sent"
+        )
     if claims.ueid != box.ueid:
         raise VerdictInvalid("the verdict names another device", "get box.jwks.json from the box again")
     if nonce is not None and claims.eat_nonce != nonce:
@@ -171,7 +191,16 @@ def issued_at(token: bytes) -> int:
         raise VerdictInvalid("the verdict is malformed", "pass the token as it was received") from None
 
 
-def _authentic(token: bytes, boxes: Boxes) -> tuple[Box, _Claims]:
+def receipt_of(token: bytes) -> tuple[str, str]:
+    """Box and receipt id that a verdict names, unverified: only for one that was verified when it came."""
+    try:
+        said = msgspec.json.decode(jws.extract_compact(token).payload, type=_Claims)
+    except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
+        raise VerdictInvalid("the verdict is malformed", "pass the token as it was received") from None
+    return said.iss, said.said.receipt
+
+
+def _authentic(token: bytes, boxes: Boxes, now: float) -> tuple[Box, _Claims]:
     try:
         signature = jws.extract_compact(token)
         header = signature.headers()
@@ -188,6 +217,8 @@ def _authentic(token: bytes, boxes: Boxes) -> tuple[Box, _Claims]:
     key = box.keys.get(header["kid"]) if isinstance(header["kid"], str) else None
     if key is None or key.alg != header["alg"]:
         raise VerdictInvalid("the box has no such key", "get box.jwks.json from the box again")
+    if not key.valid(now):
+        raise VerdictInvalid("the key that signed this has retired", "ask the box again")
     try:
         genuine = jws.validate_compact(signature, key.key, algorithms=[key.alg])
     except (JoseError, ValueError):
@@ -224,3 +255,5 @@ def _consistent(said: Said, tests: dict[TestName, TestStatus]) -> None:
         raise VerdictInvalid("the verdict claims a person without a camera", "report this as a defect")
     if positive and said.source and said.source.kind is SourceKind.CLIP and said.level is Level.ACTIVE:
         raise VerdictInvalid("the verdict claims that a clip followed prompts", "report this as a defect")
+    if said.source is not None and said.consent is None:
+        raise VerdictInvalid("the verdict claims a camera without a consent", "report this as a defect")

@@ -15,12 +15,17 @@ PROFILE = "urn:uuid:5f0c1f0e-6d3b-4c39-9b0a-6c1d7b5e0a11"
 
 REQUEST_TYPE = "vouchbox-request+jwt"
 ACK_TYPE = "vouchbox-ack+jwt"
+CONSENT_TYPE = "vouchbox-consent+jwt"
 VERDICT_TYPE = "eat+jwt"
+SHORT_RECEIPT_TYPE = "vbr+jwt"
+WITHDRAWAL_TYPE = "vouchbox-withdrawal+jwt"
+ERASURE_TYPE = "vouchbox-erasure+jwt"
 
 REQUEST_CONTENT_TYPE = "application/vnd.vouchbox.request+jwt"
 ACK_CONTENT_TYPE = "application/vnd.vouchbox.ack+jwt"
 
 TEMPLATE_FORMAT: Final = "vouchbox-template-v1"
+FLEET_FORMAT: Final = "vouchbox-fleet-template-v1"
 REFERENCE_FORMAT: Final = "vouchbox-reference-v1"
 
 PRIVATE_CLAIM = "vouchbox"

@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from vouchbox.errors import SealError, VerdictInvalid
 from vouchbox.messages import Action, Outcome
-from vouchbox.relying_party import evidence, requests, templates
+from vouchbox.relying_party import evidence, requests, templates, withdrawals
 from vouchbox.relying_party.boxes import Boxes
 from vouchbox.relying_party.evidence import Verdict
 from vouchbox.relying_party.formats import audience_of
@@ -25,10 +25,11 @@ log = logging.getLogger("vouchbox.relying_party")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A signed acknowledgement and the topic for it."""
+    """A signed acknowledgement and the topic for it; `also` has more topics for the very same bytes."""
 
     topic: str
     payload: bytes
+    also: tuple[str, ...] = ()
 
 
 class Intake:
@@ -43,7 +44,7 @@ class Intake:
     def verdict(self, topic: str, payload: bytes, now: float) -> Answer | None:
         """A message on a verdict topic. Raises VerdictInvalid for what is not true, OutboxError."""
         try:
-            verdict = evidence.verify(payload, self._boxes, self._party, now)
+            verdict = evidence.verify(payload, self._boxes, self._party, now, nonce_is_checked=True)
         except VerdictInvalid:
             # What came late is still the box's own word: it may be forgotten, but it counts for nothing.
             self._expired(payload, now)
@@ -62,13 +63,33 @@ class Intake:
         box = self._boxes.get(audience_of(topic))
         if box is None or message.box != box.ueid or message.party != self._party:
             raise SealError("the template is from an unknown box or for another party", "check the ACL")
-        templates.unseal(message, self._keys.seal)
+        if not message.is_fleets:
+            templates.unseal(message, self._keys.seal)
         token = self._ledger.verdict(message.jti)
         if token is None:
             self._ledger.park(sha256(payload).hexdigest(), message.jti, payload, now)
         else:
-            self._keep(evidence.verify(token, self._boxes, self._party, now), payload, now)
+            verdict = evidence.verify(token, self._boxes, self._party, now, nonce_is_checked=True)
+            self._keep(verdict, payload, now)
         return self._answer(topic, payload, now)
+
+    def withdrawal(self, topic: str, payload: bytes, now: float) -> Answer | None:
+        """A message on a withdrawal topic. Raises VerdictInvalid for what is not true, OutboxError.
+
+        The erasure is on the disk before the erasure receipt is made; the same message again gets the same
+        answer and erases nothing more.
+        """
+        told = withdrawals.verify(payload, self._boxes, self._party)
+        if audience_of(topic) != told.by:
+            raise VerdictInvalid("a box speaks on another box's topic", "check the broker's ACL")
+        token = self._ledger.verdict(told.verdict)
+        if token is not None and evidence.receipt_of(token) != (told.box, told.receipt):
+            raise VerdictInvalid("the receipt is not that verdict's", "nobody but the person can withdraw")
+        erased = self._ledger.withdraw(told, now)
+        log.info("withdrawal %s: %d templates erased", told.jti, erased.templates)
+        topics = [f"{self._boxes[name].topic}/ack" for name in dict.fromkeys((told.by, told.box))]
+        signed = withdrawals.confirm(self._keys, self._party, told, erased)
+        return Answer(topics[0], signed, tuple(topics[1:]))
 
     def _take(self, verdict: Verdict, payload: bytes, now: float) -> None:
         said = verdict.said
@@ -82,6 +103,9 @@ class Intake:
             return
         if self._ledger.accept(verdict.jti, said.request, verdict.outcome, payload, now):
             log.info("verdict %s: %s", verdict.jti, verdict.outcome)
+        elif self._ledger.withdrawn(verdict.jti) is not None:
+            log.info("verdict %s came after its consent was withdrawn; it counts for nothing", verdict.jti)
+            return
         elif self._ledger.verdict(verdict.jti) != payload:
             log.warning("a request has an answer already; a second one counts for nothing")
             return

@@ -161,8 +161,8 @@ _REGISTRATION = """\
 # registration that leaves something untold. Then put it into the box's folder as {party}.toml.
 id = "{party}"
 name = "{name}"
-purposes = []  # TODO for example ["pickup"]
 actions = ["check", "enroll", "match"]
+consent = ["prompt", "button"]
 minimum-level = "active"
 retention-days = 0  # TODO how many days a template is kept
 seal-key = "{seal}"
@@ -170,19 +170,28 @@ seal-key = "{seal}"
 [[keys]]
 {jwk}
 
+[purposes]  # TODO one line for each, and why: pickup = "to hand the parcel to who ordered it"
+
 [notice]  # TODO what the person reads before the camera opens
-controller = ""
+schema-version = "vouchbox-notice-1"
+language = "en"
+controller = ""  # who asks
+address = ""
 contact = ""
-purpose = ""
+lawful-basis = ""
+pii-types = []
 measured = ""
 leaves-the-box = ""
-recipients = []
+template-readers = "party"  # who can open a template: "party", "fleet" or, without enroll, "nobody"
+recipients = []  # everyone who gets it, by name
+processors = []  # who works for you on it, by name, or "none"
 storage-location = ""
+regions = []  # countries in which it is kept or worked on
 retention = ""
 jurisdiction = ""
-withdrawal = ""
-alternative = ""
-language = "en"
-other-uses = ""
-policy = ""
+other-uses = ""  # or "none"
+withdrawal = ""  # how to have it erased
+alternative = ""  # what you offer who declines
+policy = ""  # https://
+validity-days = 30  # how long a consent counts
 """

@@ -17,9 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vouchbox.errors import OutboxError
+from vouchbox.errors import OutboxError, VerdictInvalid
 from vouchbox.messages import Action, Level
 from vouchbox.relying_party.requests import Asked
+from vouchbox.relying_party.withdrawals import Erased, Withdrawal
 
 PENDING_LIMIT = 1000
 """Templates that wait for their verdict, at most."""
@@ -43,6 +44,9 @@ CREATE TABLE IF NOT EXISTS pending (
 CREATE TABLE IF NOT EXISTS template (
     subject TEXT PRIMARY KEY, verdict TEXT NOT NULL, sha256 TEXT NOT NULL, payload BLOB NOT NULL,
     stored INTEGER NOT NULL, until INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS withdrawal (
+    verdict TEXT PRIMARY KEY, receipt TEXT NOT NULL, box TEXT NOT NULL, templates INTEGER NOT NULL,
+    verdicts INTEGER NOT NULL, erased INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS pending_by_verdict ON pending (verdict);
 """
 
@@ -92,24 +96,31 @@ class Ledger:
         return Remembered(name, box, nonce, subject, purpose, Action(action), Level(level))
 
     def accept(self, jti: str, request: str, outcome: str, token: bytes, now: float) -> bool:
-        """Record a verified verdict; False when it is here already or its request has another answer."""
+        """Record a verified verdict; False when it is here already, its request has another answer, or the
+        consent behind it was withdrawn before it came."""
         row = (jti, request, outcome, token, int(now))
-        return self._write("INSERT OR IGNORE INTO verdict VALUES (?, ?, ?, ?, ?, 0)", row) == 1
+        with self._transaction():
+            if self.withdrawn(jti) is not None:
+                self._write("UPDATE request SET subject = '' WHERE jti = ?", (request,))
+                return False
+            return self._write("INSERT OR IGNORE INTO verdict VALUES (?, ?, ?, ?, ?, 0)", row) == 1
 
     def verdict(self, jti: str) -> bytes | None:
-        """The token of an accepted verdict."""
-        row = self._one("SELECT token FROM verdict WHERE jti = ?", jti)
+        """The token of an accepted verdict, unless it was erased."""
+        row = self._one("SELECT token FROM verdict WHERE jti = ? AND token != x''", jti)
         return None if row is None else row[0]
 
     def answer(self, request: str) -> bytes | None:
-        """The token of the accepted verdict that answers `request`."""
-        row = self._one("SELECT token FROM verdict WHERE request = ?", request)
+        """The token of the accepted verdict that answers `request`, unless it was erased."""
+        row = self._one("SELECT token FROM verdict WHERE request = ? AND token != x''", request)
         return None if row is None else row[0]
 
     def park(self, digest: str, verdict: str, payload: bytes, now: float) -> None:
         """Keep a template whose verdict has not arrived; the oldest make room beyond PENDING_LIMIT."""
         row = (digest, verdict, payload, int(now))
         with self._transaction():
+            if self.withdrawn(verdict) is not None:
+                return
             self._write("INSERT OR IGNORE INTO pending VALUES (?, ?, ?, ?)", row)
             self._write(
                 "DELETE FROM pending WHERE sha256 NOT IN"
@@ -125,11 +136,13 @@ class Ledger:
     def store(self, subject: str, verdict: str, digest: str, payload: bytes, now: float, days: int) -> bool:
         """Keep the sealed template of `subject`, in place of an earlier one, for `days` days.
 
-        False when this verdict's template was kept once before: a late copy must not come back after a newer
-        enrolment or an erasure.
+        False when this verdict's template was kept once before, or its consent was withdrawn: a late copy
+        must not come back after a newer enrolment or an erasure.
         """
         row = (subject, verdict, digest, payload, int(now), int(now) + days * _DAY_S)
         with self._transaction():
+            if self.withdrawn(verdict) is not None:
+                return False
             first = self._write("UPDATE verdict SET kept = 1 WHERE jti = ? AND kept = 0", (verdict,)) == 1
             if first:
                 self._write("INSERT OR REPLACE INTO template VALUES (?, ?, ?, ?, ?, ?)", row)
@@ -149,6 +162,44 @@ class Ledger:
         self._checkpoint()
         return count
 
+    def withdraw(self, told: Withdrawal, now: float) -> Erased:
+        """Erase what belongs to the verdict of a withdrawal, and keep that it was withdrawn.
+
+        The same withdrawal again, or another one with the same receipt, gets the answer of the first. Raises
+        VerdictInvalid when the verdict was withdrawn by another receipt.
+        """
+        with self._transaction():
+            before = self.withdrawn(told.verdict)
+            receipt = self._one("SELECT receipt FROM withdrawal WHERE verdict = ?", told.verdict)
+            if receipt is not None and receipt[0] != told.receipt:
+                raise VerdictInvalid(
+                    "the receipt is not that verdict's", "nobody but the person can withdraw"
+                )
+            if before is None:
+                before = Erased(*self._erase_verdict(told.verdict), int(now))
+                row = (told.verdict, told.receipt, told.box, before.templates, before.verdicts, before.at)
+                self._write("INSERT INTO withdrawal VALUES (?, ?, ?, ?, ?, ?)", row)
+        self._checkpoint()
+        return before
+
+    def withdrawn(self, verdict: str) -> Erased | None:
+        """What was erased when the consent behind `verdict` was withdrawn."""
+        row = self._one("SELECT templates, verdicts, erased FROM withdrawal WHERE verdict = ?", verdict)
+        return None if row is None else Erased(*row)
+
+    def _erase_verdict(self, verdict: str) -> tuple[int, int]:
+        templates = self._write("DELETE FROM template WHERE verdict = ?", (verdict,))
+        templates += self._write("DELETE FROM pending WHERE verdict = ?", (verdict,))
+        self._write(
+            "UPDATE request SET subject = '' WHERE jti = (SELECT request FROM verdict WHERE jti = ?)",
+            (verdict,),
+        )
+        verdicts = self._write(
+            "UPDATE verdict SET token = x'', outcome = 'withdrawn', kept = 1 WHERE jti = ? AND token != x''",
+            (verdict,),
+        )
+        return templates, verdicts
+
     def sweep(self, now: float) -> int:
         """Erase what is past its time; returns how many templates went."""
         with self._transaction():
@@ -156,8 +207,14 @@ class Ledger:
             self._write("DELETE FROM pending WHERE arrived <= ?", (int(now) - PENDING_S,))
             self._write("DELETE FROM verdict WHERE arrived <= ?", (int(now) - FORGET_S,))
             self._write("DELETE FROM request WHERE made <= ?", (int(now) - FORGET_S,))
+            self._write("DELETE FROM withdrawal WHERE erased <= ?", (int(now) - FORGET_S,))
         self._checkpoint()
         return count
+
+    def read(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
+        """Rows of a SELECT, for export.py."""
+        with closing(self._run(query, values)) as found:
+            return found.fetchall()
 
     def counts(self) -> dict[str, int]:
         """How many rows each table has."""
@@ -166,6 +223,7 @@ class Ledger:
             "verdicts": "SELECT count(*) FROM verdict",
             "pending": "SELECT count(*) FROM pending",
             "templates": "SELECT count(*) FROM template",
+            "withdrawals": "SELECT count(*) FROM withdrawal",
         }
         return {name: row[0] for name, query in tables.items() if (row := self._one(query)) is not None}
 

@@ -51,11 +51,15 @@ def ask(
     level: Level,
     now: float,
     template: bytes = b"",
+    fleet_template: bytes = b"",
     lifetime_s: int = LIFETIME_S,
+    consent: Callable[[str], str] | None = None,
     random: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Asked:
-    """A signed request to `box`. `template` is the clear template for MATCH, and for nothing else."""
-    if (action is Action.MATCH) != bool(template):
+    """A signed request to `box`. For MATCH, and for nothing else, `template` is the clear template, or
+    `fleet_template` the payload that only the fleet can open, as it came; `consent` fetches the consent token
+    for the request's nonce (consent.py), where the person agreed in an app."""
+    if (action is Action.MATCH) != bool(template or fleet_template) or (template and fleet_template):
         raise UsageError("match needs a template and nothing else takes one", "name an enrolled subject")
     if not 0 < lifetime_s <= LIFETIME_LIMIT_S:
         raise UsageError("the lifetime is out of range", f"give 1 to {LIFETIME_LIMIT_S} seconds")
@@ -75,6 +79,10 @@ def ask(
     if template:
         sealed = templates.reference(template, box, party=party, jti=jti, nonce=nonce)
         claims["reference"] = to_base64url(sealed)
+    if fleet_template:
+        claims["reference"] = to_base64url(fleet_template)
+    if consent is not None:
+        claims["consent"] = consent(nonce)
     payload = keys.sign(REQUEST_TYPE, claims)
     return Asked(payload, box.audience, jti, nonce, purpose, action, level, issued + lifetime_s)
 

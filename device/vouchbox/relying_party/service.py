@@ -32,6 +32,7 @@ SEND_TIMEOUT_S = 10.0
 
 VERDICT_TOPIC = "vouchbox/v1/+/+/verdict/#"
 TEMPLATE_TOPIC = "vouchbox/v1/+/+/template"
+WITHDRAWAL_TOPIC = "vouchbox/v1/+/+/withdrawal"
 
 log = logging.getLogger("vouchbox.relying_party")
 
@@ -49,7 +50,10 @@ def serve(settings: Settings, stop: threading.Event | None = None) -> None:
     with Ledger(settings.party.ledger) as ledger:
         intake = Intake(settings.party.id, party, known, ledger)
         turn = threading.Lock()
-        lines = [_receiver(settings, settings.verdicts, "verdict", VERDICT_TOPIC, intake.verdict, turn)]
+        lines = [
+            _receiver(settings, settings.verdicts, "verdict", VERDICT_TOPIC, intake.verdict, turn),
+            _receiver(settings, settings.verdicts, "withdrawal", WITHDRAWAL_TOPIC, intake.withdrawal, turn),
+        ]
         if settings.templates is not None:
             template = _receiver(
                 settings, settings.templates, "template", TEMPLATE_TOPIC, intake.template, turn
@@ -105,7 +109,8 @@ def _receiver(
         if answer is not None:
             about = _properties(PacketTypes.PUBLISH)
             about.ContentType = ACK_CONTENT_TYPE
-            line.publish(answer.topic, answer.payload, about)
+            for place in (answer.topic, *answer.also):
+                line.publish(place, answer.payload, about)
         line.confirm(message)
 
     subscription = f"$share/{reader.share}/{topic}" if reader.share else topic

@@ -19,7 +19,13 @@ from msgspec import Meta, Struct
 from vouchbox.errors import SealError, VerdictInvalid
 from vouchbox.relying_party.boxes import Box
 from vouchbox.relying_party.evidence import Verdict
-from vouchbox.relying_party.formats import NAME, TEMPLATE_FORMAT, reference_context, template_context
+from vouchbox.relying_party.formats import (
+    FLEET_FORMAT,
+    NAME,
+    TEMPLATE_FORMAT,
+    reference_context,
+    template_context,
+)
 
 MESSAGE_LIMIT = 2 * 1024
 TEMPLATE_LIMIT = 512
@@ -30,7 +36,8 @@ _SUITE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AE
 
 
 class SealedTemplate(Struct, frozen=True, forbid_unknown_fields=True):
-    """The payload on the template topic. `box` is the ueid, `jti` the verdict's."""
+    """The payload on the template topic. `box` is the ueid, `jti` the verdict's. One of the fleet's format is
+    opened by the fleet's boxes only: keep it, and send it back as it came."""
 
     box: Annotated[str, Meta(max_length=64)]
     party: Annotated[str, Meta(pattern=NAME)]
@@ -38,7 +45,12 @@ class SealedTemplate(Struct, frozen=True, forbid_unknown_fields=True):
     purpose: Annotated[str, Meta(pattern=NAME)]
     epoch: Annotated[int, Meta(ge=1, le=1_000_000)]
     sealed: Annotated[bytes, Meta(min_length=1, max_length=MESSAGE_LIMIT)]
-    format: Literal["vouchbox-template-v1"] = TEMPLATE_FORMAT
+    format: Literal["vouchbox-template-v1", "vouchbox-fleet-template-v1"] = TEMPLATE_FORMAT
+
+    @property
+    def is_fleets(self) -> bool:
+        """Whether only boxes of the fleet can open it."""
+        return self.format == FLEET_FORMAT
 
 
 class Template(Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,11 +89,15 @@ def check(payload: bytes, verdict: Verdict) -> SealedTemplate:
     named = (message.box, message.party, message.jti, message.purpose, message.epoch)
     if named != (verdict.ueid, verdict.party, verdict.jti, verdict.said.purpose, claim.epoch):
         raise VerdictInvalid("template and verdict disagree", "report this as a defect")
+    if message.is_fleets != (claim.readers == "fleet"):
+        raise VerdictInvalid("template and verdict disagree on who can open it", "report this as a defect")
     return message
 
 
 def unseal(message: SealedTemplate, key: hpke.MLKEM768X25519PrivateKey) -> bytes:
     """The clear template's bytes; raises SealError for another key, another context or a changed byte."""
+    if message.is_fleets:
+        raise SealError("only the boxes of the fleet can open this template", "send it back as it came")
     context = template_context(message.box, message.party, message.jti, message.purpose)
     try:
         clear = _SUITE.decrypt(message.sealed, key, info=context)

@@ -8,13 +8,10 @@ in one private folder that is removed at the end.
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -27,27 +24,19 @@ from vouchbox.relying_party.formats import to_base64url
 from vouchbox.relying_party.settings import Settings
 from vouchbox.simulator.broker import Broker
 from vouchbox.simulator.certificates import Authority
+from vouchbox.simulator.house_files import DEVICE, SITE, Scene, box_file, party_file, token_section
 from vouchbox.simulator.processes import Room
 from vouchbox.simulator.registration import PARTY, registration
+from vouchbox.simulator.tokens import SimulatedToken
 from vouchbox.vault import egress
 from vouchbox.vault.egress import Departure
+from vouchbox.vault.keys import PIN_FILE
 from vouchbox.vault.provision import PUBLIC_FILE, create_identity
 from vouchbox.vault.store import Store
 
-SITE, DEVICE = "demo", "box-1"
-Sections = dict[str, dict[str, str | int | Path]]
+__all__ = ["House", "Scene"]
+
 Answer = Literal["accept", "decline"]
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Who stands before which camera, and how time passes: the [camera] section of the configuration."""
-
-    source: str
-    pace: Literal["real", "fast"] = "fast"
-    width: int = 640
-    height: int = 480
-    frame_rate: int = 15
 
 
 class House:
@@ -60,11 +49,16 @@ class House:
         answer: Answer = "accept",
         runtime: str = "auto",
         vision_prefix: tuple[str, ...] = (),
+        make_token: Callable[[Path], SimulatedToken] | None = None,
+        token_key: bytes | None = None,
     ) -> None:
         self._scene = scene
         self._answer: Answer = answer
         self._runtime = runtime
         self._vision_prefix = vision_prefix
+        self._make_token = make_token
+        self._token_key = token_key
+        self.token: SimulatedToken | None = None
         self._rooms: dict[str, Room] = {}
         self._started: Counter[str] = Counter()
         self._stack = contextlib.ExitStack()
@@ -77,7 +71,7 @@ class House:
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         try:
             self._furnish()
-            self._start("vault").wait_for(self.config.socket("kiosk"))
+            self._start("vault").wait_for(self.config.socket("counter"))
             for name in ("kiosk", "uplink", "vision"):
                 self._start(name)
             self._start("relying-party")
@@ -112,7 +106,22 @@ class House:
     def restart(self, name: str) -> None:
         """Stop a room and start it again; returns when it takes part."""
         self._rooms.pop(name).stop()
+        if name == "vault" and self.token:
+            self.token.flush()
         self._start(name)
+        self._await_rooms()
+
+    def revive(self, *names: str) -> None:
+        """After a power cut: kill -9 these rooms where they still run and start them again, in this order;
+        returns when they take part."""
+        for name in names:
+            self._rooms.pop(name).kill()
+        for name in names:
+            if name == "vault":
+                self.config.socket("counter").unlink(missing_ok=True)
+                self._start(name).wait_for(self.config.socket("counter"))
+            else:
+                self._start(name)
         self._await_rooms()
 
     def departures(self) -> list[Departure]:
@@ -138,19 +147,34 @@ class House:
         self.broker = self._stack.enter_context(Broker(tls.path, server))
         for name in ("run", "state", "parties", "boxes"):
             (folder / name).mkdir(mode=0o700)
+        if self._make_token:
+            self.token = self._stack.enter_context(self._make_token(folder))
         self._configure()
-        create_identity(self.config.vault.keys, audience=self.config.box.audience)
+        self._provision()
         shutil.copy(self.config.vault.keys / PUBLIC_FILE, folder / "boxes" / f"{DEVICE}.json")
         party = party_keys.generate(folder / "party")
         seal_key = to_base64url(party.public_seal)
         text = registration(PARTY, verification_key=party.public_jwk, seal_key=seal_key)
         (folder / "parties" / f"{PARTY}.toml").write_text(text)
-        (folder / "relying-party.toml").write_text(_party_file(folder, self.broker.port))
+        (folder / "relying-party.toml").write_text(party_file(folder, self.broker.port))
         self.settings = party_settings.load(folder / "relying-party.toml")
+
+    def _provision(self) -> None:
+        vault = self.config.vault
+        if self.token:
+            vault.keys.mkdir(mode=0o700)
+            (vault.keys / PIN_FILE).touch(mode=0o600)
+            (vault.keys / PIN_FILE).write_text(self.token.pin)
+        create_identity(
+            vault.keys, audience=self.config.box.audience, token=vault.token, token_key=self._token_key
+        )
+        if self.token:
+            self.token.flush()
 
     def _configure(self) -> None:
         path = self.folder / "vouchbox.toml"
-        path.write_text(_box_file(self.folder, self._scene, self._runtime, self.broker.port))
+        text = box_file(self.folder, self._scene, self._runtime, self.broker.port)
+        path.write_text(text + (token_section(self.token.config) if self.token else ""))
         self.config = configuration.load(path)
 
     def _start(self, name: str) -> Room:
@@ -181,57 +205,10 @@ _SIGNS = (
     ("kiosk", "the kiosk is here", "vault", 1),
     ("vision", "the vision room is ready", "vault", 1),
     ("uplink", "connected to", "uplink", 1),
-    ("relying-party", "listening on", "relying-party", 2),
+    ("relying-party", "listening on", "relying-party", 3),
 )
 """Which room has joined when which line stands in whose log, and how often per start."""
 
 
 def _says(log: Path, sign: str, times: int) -> bool:
     return log.read_text(errors="replace").count(sign) >= times
-
-
-def _box_file(folder: Path, scene: Scene, runtime: str, port: int) -> str:
-    tls = folder / "tls"
-    sections: Sections = {
-        "box": {"site": SITE, "device": DEVICE, "run": folder / "run", "state": folder / "state"},
-        "camera": {
-            "source": scene.source,
-            "pace": scene.pace,
-            "width": scene.width,
-            "height": scene.height,
-            "frame-rate": scene.frame_rate,
-        },
-        "vision": {"runtime": runtime},
-        "vault": {"keys": folder / "keys", "parties": folder / "parties"},
-        "uplink": {
-            "host": "127.0.0.1",
-            "port": port,
-            "ca": tls / "ca.pem",
-            "certificate": tls / "box.pem",
-            "key": tls / "box.key",
-        },
-    }
-    return "\n".join(_toml(sections))
-
-
-def _party_file(folder: Path, port: int) -> str:
-    tls = folder / "tls"
-    sections: Sections = {
-        "party": {
-            "id": PARTY,
-            "keys": folder / "party",
-            "boxes": folder / "boxes",
-            "ledger": folder / "ledger.sqlite",
-        },
-        "broker": {"host": "127.0.0.1", "port": port, "ca": tls / "ca.pem"},
-        "verdicts": {"certificate": tls / "verdicts.pem", "key": tls / "verdicts.key"},
-        "templates": {"certificate": tls / "templates.pem", "key": tls / "templates.key"},
-    }
-    return "\n".join(_toml(sections))
-
-
-def _toml(sections: Sections) -> Iterator[str]:
-    for name, members in sections.items():
-        yield f"[{name}]"
-        for key, value in members.items():
-            yield f"{key} = {value if isinstance(value, int) else json.dumps(os.fspath(value))}"

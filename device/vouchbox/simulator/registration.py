@@ -11,21 +11,30 @@ from collections.abc import Mapping
 PARTY = "pickup-counter"
 PURPOSE = "pickup"
 
-NOTICE: Mapping[str, str | list[str]] = {
-    "controller": "Example Pickup Ltd, 1 Market Street, Springfield",
+WHY = "to hand a parcel to the person who ordered it"
+
+NOTICE: Mapping[str, str | int | list[str]] = {
+    "schema-version": "vouchbox-notice-1",
+    "language": "en",
+    "controller": "Example Pickup Ltd",
+    "address": "1 Market Street, Springfield",
     "contact": "privacy@pickup.example",
-    "purpose": "to hand a parcel to the person who ordered it",
+    "lawful-basis": "your consent (GDPR, articles 6(1)(a) and 9(2)(a))",
+    "pii-types": ["face, seen for five seconds and not kept", "face template, for enrol"],
     "measured": "whether a live person is here; for enrol and match also 128 numbers made from the face",
     "leaves-the-box": "a signed verdict, and for enrol a template sealed to the recipient; no picture",
+    "template-readers": "party",
     "recipients": ["Example Pickup Ltd (verdict and template)"],
-    "storage-location": "Example Pickup Ltd, data centre in Frankfurt, Germany",
+    "processors": ["Example Hosting GmbH (runs the servers)"],
+    "storage-location": "Example Pickup Ltd, data centre in Frankfurt",
+    "regions": ["Germany"],
     "retention": "verdict 30 days, template until the parcel is collected, at most 30 days",
-    "jurisdiction": "European Union (GDPR, articles 6 and 9)",
+    "jurisdiction": "European Union",
+    "other-uses": "none",
     "withdrawal": "ask the staff at any counter, or write to privacy@pickup.example",
     "alternative": "show an ID to the staff; it takes as long and costs nothing",
-    "language": "en",
-    "other-uses": "none",
     "policy": "https://pickup.example/privacy",
+    "validity-days": 30,
 }
 
 
@@ -36,15 +45,20 @@ def registration(
     lines = [
         f"id = {json.dumps(party)}",
         'name = "Example Pickup"',
-        f"purposes = [{json.dumps(PURPOSE)}]",
         'actions = ["check", "enroll", "match"]',
+        'consent = ["prompt", "button"]',
         f"minimum-level = {json.dumps(minimum_level)}",
         "retention-days = 30",
         "requests-per-hour = 3600",
+        "match-attempts-per-hour = 60",
+        "failures-per-hour = 3600",
         f"seal-key = {json.dumps(seal_key)}",
         "",
         "[[keys]]",
         *(f"{member} = {json.dumps(value)}" for member, value in verification_key.items()),
+        "",
+        "[purposes]",
+        f"{PURPOSE} = {json.dumps(WHY)}",
         "",
         "[notice]",
         *(f"{field} = {json.dumps(value)}" for field, value in NOTICE.items()),

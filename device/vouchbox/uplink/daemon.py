@@ -8,6 +8,7 @@ the relying party's acknowledgement.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import select
@@ -23,6 +24,7 @@ from vouchbox.messages import (
     LinkState,
     Message,
     Outgoing,
+    Published,
     RequestArrived,
     StatusDocument,
     VaultToUplink,
@@ -50,6 +52,7 @@ def run(config: Config, stop: threading.Event | None = None) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
     waits = Backoff(random.uniform)
+    unreported: list[Published] = []
     while not ended.is_set():
         try:
             channel = ipc.connect(config.socket("uplink"), decoder(VaultToUplink), peer="vault")
@@ -59,7 +62,7 @@ def run(config: Config, stop: threading.Event | None = None) -> None:
             continue
         waits.reset()
         with channel:
-            carrier = Carrier(config, channel)
+            carrier = Carrier(config, channel, unreported)
             try:
                 carrier.begin()
                 while not ended.is_set():
@@ -71,11 +74,13 @@ def run(config: Config, stop: threading.Event | None = None) -> None:
 
 
 class Carrier:
-    """The loop's state for one connection to the vault."""
+    """The loop's state for one connection to the vault. `unreported` is what left while no vault listened; it
+    outlives this connection."""
 
-    def __init__(self, config: Config, channel: ipc.Channel) -> None:
+    def __init__(self, config: Config, channel: ipc.Channel, unreported: list[Published]) -> None:
         self._config = config
         self._channel = channel
+        self._unreported = unreported
         self._topics = Topics.of(config.box)
         self._deliveries = Deliveries(self._topics)
         self._backoff = Backoff(random.uniform)
@@ -87,8 +92,11 @@ class Carrier:
         self._told: LinkState | None = None
 
     def begin(self) -> None:
-        """The first word to the vault."""
+        """The first word to the vault, and what left the box since it was last there."""
         self._tell(LinkState(connected=False, detail="connecting"))
+        while self._unreported:
+            self._channel.send(self._unreported[0])
+            self._unreported.pop(0)
 
     def step(self) -> None:
         """One turn: wait a little for either side, then do all there is to do."""
@@ -115,9 +123,10 @@ class Carrier:
             if self._up:
                 self._deliveries.status_sent(OFFLINE, link.status(OFFLINE))
                 self._linger(link)
-        except (RoomGone, MessageError) as problem:
+        except MessageError as problem:
             log.debug("%s", problem)
         finally:
+            self._report_unanswered()
             link.close()
 
     def _linger(self, link: Link) -> None:
@@ -129,7 +138,8 @@ class Carrier:
             select.select([descriptor], [descriptor] if link.wants_write else [], [], left)
             for event in link.poll():
                 if isinstance(event, Settled):
-                    self._settled(event)
+                    with contextlib.suppress(RoomGone):
+                        self._settled(event)
 
     def _open(self) -> None:
         link = Link(self._config, self._topics)
@@ -172,7 +182,7 @@ class Carrier:
             self._hand_over(event)
         else:
             self._link = None
-            self._deliveries.interrupted()
+            self._report_unanswered()
             if self._up and time.monotonic() - self._since > STABLE_S:
                 self._backoff.reset()
             self._up = False
@@ -187,7 +197,21 @@ class Carrier:
         if event.reason_code >= 0x80:
             log.warning("the broker refused a message with reason 0x%02x", event.reason_code)
         if statement is not None:
+            self._report(statement)
+
+    def _report(self, statement: Published) -> None:
+        try:
             self._channel.send(statement)
+        except RoomGone:
+            self._unreported.append(statement)
+            raise
+
+    def _report_unanswered(self) -> None:
+        for statement in self._deliveries.interrupted():
+            with contextlib.suppress(
+                RoomGone
+            ):  # kept in _unreported; the loop finds the vault gone by itself
+                self._report(statement)
 
     def _hand_over(self, message: Arrived) -> None:
         if message.topic == self._topics.request:

@@ -42,11 +42,11 @@ class Deliveries:
         a row again until it is acknowledged.
         """
         if not self._topics.may_publish(row.topic):
-            return _statement(row, TOPIC_INVALID)
+            return _statement(row, TOPIC_INVALID, left=False)
         if row.row in self._waiting or any(row.row == other.row for other in self._in_flight.values()):
             return None
         if len(self._waiting) + len(self._in_flight) >= WAITING_LIMIT:
-            return _statement(row, QUOTA_EXCEEDED)
+            return _statement(row, QUOTA_EXCEEDED, left=False)
         self._waiting[row.row] = row
         return None
 
@@ -72,21 +72,21 @@ class Deliveries:
         document = self._status.pop(packet, None)
         if document is None:
             return None
-        return Published(
-            row=STATUS_ROW,
-            reason_code=reason_code,
-            topic=self._topics.status,
-            size=len(document),
-            sha256=sha256(document).hexdigest(),
-        )
+        return self._of_status(document, reason_code)
 
-    def interrupted(self) -> None:
-        """The connection is lost: what was in flight waits again, first and in its order."""
+    def interrupted(self) -> list[Published]:
+        """The connection is lost: what was in flight waits again, first and in its order.
+
+        Returns a statement for each message that went out and got no answer.
+        """
+        unanswered = [_statement(row, 0, answered=False) for row in self._in_flight.values()]
+        unanswered += [self._of_status(document, 0, answered=False) for document in self._status.values()]
         again = OrderedDict((row.row, row) for row in self._in_flight.values())
         again.update(self._waiting)
         self._in_flight.clear()
         self._status.clear()
         self._waiting = again
+        return unanswered
 
     @property
     def status_pending(self) -> bool:
@@ -98,12 +98,24 @@ class Deliveries:
         """Rows waiting or in flight."""
         return len(self._waiting) + len(self._in_flight)
 
+    def _of_status(self, document: bytes, reason_code: int, *, answered: bool = True) -> Published:
+        return Published(
+            row=STATUS_ROW,
+            reason_code=reason_code,
+            topic=self._topics.status,
+            size=len(document),
+            sha256=sha256(document).hexdigest(),
+            answered=answered,
+        )
 
-def _statement(row: Outgoing, reason_code: int) -> Published:
+
+def _statement(row: Outgoing, reason_code: int, *, left: bool = True, answered: bool = True) -> Published:
     return Published(
         row=row.row,
         reason_code=reason_code,
         topic=row.topic,
         size=len(row.payload),
         sha256=sha256(row.payload).hexdigest(),
+        left=left,
+        answered=answered,
     )

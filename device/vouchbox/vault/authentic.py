@@ -7,6 +7,8 @@ expected one (3.11), and a header member that nobody needs is refused, so no key
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -14,7 +16,7 @@ from msgspec import Struct
 
 from vouchbox.errors import RequestRefused
 from vouchbox.vault.formats import ALGORITHMS
-from vouchbox.vault.registry import Party, Registry
+from vouchbox.vault.registry import Key, Party, Registry
 
 _HEADER = {"alg", "typ", "kid"}
 
@@ -23,10 +25,21 @@ class _Issued(Struct, frozen=True):
     iss: str
 
 
-def authenticate(token: bytes, kind: str, registry: Registry) -> tuple[Party, bytes]:
+def _request_keys(party: Party) -> Mapping[str, Key]:
+    return party.keys
+
+
+def authenticate(
+    token: bytes,
+    kind: str,
+    registry: Registry,
+    *,
+    keys: Callable[[Party], Mapping[str, Key]] = _request_keys,
+) -> tuple[Party, bytes]:
     """The party that signed `token` and its payload; raises RequestRefused otherwise.
 
-    `kind` is the `typ` that the header must have. Reasons: malformed, wrong-type, algorithm,
+    `kind` is the `typ` that the header must have, `keys` picks those of the party's keys that may sign such
+    a token. Reasons: malformed, wrong-type, algorithm,
     unknown-party, unknown-key, signature.
     """
     try:
@@ -46,7 +59,7 @@ def authenticate(token: bytes, kind: str, registry: Registry) -> tuple[Party, by
     if party is None:
         raise refused("unknown-party", "nobody is registered under that name", "register the relying party")
     kid = header["kid"]
-    key = party.keys.get(kid) if isinstance(kid, str) else None
+    key = keys(party).get(kid) if isinstance(kid, str) else None
     if key is None:
         raise refused("unknown-key", "the party has no such key", "sign with a registered key")
     if key.alg != algorithm:

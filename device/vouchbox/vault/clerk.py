@@ -1,4 +1,4 @@
-"""Puts the end of a session on the disk: verdict, template, audit line and the closed session, in one go.
+"""Puts the end of a session on the disk: verdict, template, receipt, audit and closed session, in one go.
 
 Either all of it is durable or nothing is. A session whose end is already stored gets no second verdict, so
 however often an end is tried, after a crash or a full disk, there is exactly one.
@@ -7,24 +7,27 @@ however often an end is tried, after a crash or a full disk, there is exactly on
 from __future__ import annotations
 
 import hashlib
+import secrets
 
 from vouchbox.config import Box
 from vouchbox.errors import OutboxError
-from vouchbox.messages import Examination, Outcome
+from vouchbox.messages import ConsentWay, Examination, Outcome
 from vouchbox.reasons import Reason
-from vouchbox.vault import audit, journal, verdict
+from vouchbox.vault import audit, epochs, journal, limits, receipt_book, receipt_issue, verdict
 from vouchbox.vault.ack import Acknowledgement
 from vouchbox.vault.clock import Clock
+from vouchbox.vault.consent import Answer
 from vouchbox.vault.events import Ending, Ticket
 from vouchbox.vault.findings import Findings
 from vouchbox.vault.formats import TEMPLATE_CONTENT_TYPE, VERDICT_CONTENT_TYPE
 from vouchbox.vault.keys import KeyRing
 from vouchbox.vault.outbox import Outbox, Parcel
+from vouchbox.vault.receipt_issue import Draft, Given, Issued
 from vouchbox.vault.registry import Registry
 from vouchbox.vault.request import Request
 from vouchbox.vault.store import Store
 
-_BOOT, _BOOTS = "boot", "boots"
+_BOOT, _BOOTS, _KEY = "boot", "boots", "key"
 
 
 class Clerk:
@@ -39,6 +42,7 @@ class Clerk:
         self._store = store
         self._outbox = outbox
         self._clock = clock
+        self._given: Given | None = None
 
     def start(self) -> list[Ticket]:
         """Count the boot, log the start, and give every session that a crash left open its one verdict."""
@@ -48,6 +52,8 @@ class Clerk:
                 self._store.remember(_BOOTS, str(self._boots() + 1))
                 self._store.remember(_BOOT, boot)
             audit.append(self._store, audit.Event.STARTED, now, {"boot": self._boots()})
+            self._note_key(now)
+            epochs.settle(self._store, self._registry, now)
         tickets = [Ticket(session, request) for session, request in journal.interrupted(self._store)]
         for ticket in tickets:
             self.conclude(ticket, Findings(Ending(Outcome.INCONCLUSIVE, (Reason.INTERRUPTED,))), None)
@@ -71,26 +77,48 @@ class Clerk:
                 self._store, audit.Event.REFUSAL, self._now(), {**_facts(ticket), "reasons": [reason.value]}
             )
 
-    def consent(self, ticket: Ticket, accepted: bool) -> None:
-        """Log the person's answer; nothing says who answered."""
-        with self._store.transaction():
-            said: audit.Detail = {"session": ticket.session, "accepted": int(accepted)}
-            audit.append(self._store, audit.Event.CONSENT, self._now(), said)
+    def consent(self, ticket: Ticket, answer: Answer) -> None:
+        """Log the person's answer, inside the caller's transaction; nothing says who answered."""
+        said: audit.Detail = {"session": ticket.session, "accepted": int(answer.accepted)}
+        audit.append(self._store, audit.Event.CONSENT, self._now(), said | {"way": answer.way.value})
+        self._given = Given(ticket.session, self._now(), answer.way)
 
-    def conclude(self, ticket: Ticket, findings: Findings, examination: Examination | None) -> None:
-        """Store the one verdict of an open session, and its template; does nothing when it has one."""
-        token = self._token(ticket, findings, examination)
+    def conclude(
+        self,
+        ticket: Ticket,
+        findings: Findings,
+        examination: Examination | None,
+        way: ConsentWay | None = None,
+    ) -> Issued | None:
+        """Store the one verdict of an open session, its template and its receipt, which is returned for the
+        person; does nothing when there is a verdict already.
+
+        `way` is how the person agreed, None when nobody did.
+        """
         request, ending = ticket.request, findings.ending
+        drawn = self._draft(ticket, ending, way)
+        token = self._token(ticket, findings, examination, way, drawn.receipt if drawn else "")
+        parcels = [self._verdict(request, token)]
+        if findings.template:
+            parcels.append(self._template(request, findings.template))
+        issued = self._issue(drawn, ticket, ending, parcels, examination) if drawn else None
         with self._store.transaction():
             if not journal.is_open(self._store, ticket.session):
-                return
-            self._outbox.put(ticket.session, self._verdict(request, token))
-            if findings.template:
-                self._outbox.put(ticket.session, self._template(request, findings.template))
+                return None
+            for parcel in parcels:
+                self._outbox.put(ticket.session, parcel)
             said = [reason.value for reason in ending.reasons]
             detail: audit.Detail = {**_facts(ticket), "outcome": ending.outcome.value, "reasons": said}
             audit.append(self._store, audit.Event.VERDICT, self._now(), detail)
+            if issued is not None and issued.kept is not None:
+                receipt_book.keep(self._store, issued.kept)
+                named: audit.Detail = {"session": ticket.session, "receipt": issued.receipt}
+                audit.append(self._store, audit.Event.RECEIPT, self._now(), named)
             journal.end(self._store, ticket.session)
+            if ending.outcome in limits.FAILURES:
+                now = limits.moment(self._store, self._clock)
+                limits.count(self._store, limits.Kind.FAILURE, request.party, now)
+        return issued
 
     def deliver(self, ack: Acknowledgement) -> list[str]:
         """Remove what the party holds; the sessions that owe nothing any more."""
@@ -104,7 +132,21 @@ class Clerk:
         sessions = dict.fromkeys(session for _, session in gone)
         return [session for session in sessions if not self._outbox.waiting_for(session)]
 
-    def _token(self, ticket: Ticket, findings: Findings, examination: Examination | None) -> bytes:
+    def _note_key(self, now: int) -> None:
+        # Whoever changes the signing key, in whatever way, does not do so without a line in the log.
+        signer = self._ring.signer
+        if self._store.fact(_KEY) != signer.kid:
+            self._store.remember(_KEY, signer.kid)
+            audit.append(self._store, audit.Event.KEY, now, {"kid": signer.kid, "alg": signer.alg})
+
+    def _token(
+        self,
+        ticket: Ticket,
+        findings: Findings,
+        examination: Examination | None,
+        way: ConsentWay | None = None,
+        receipt: str = "",
+    ) -> bytes:
         party = self._registry.get(ticket.request.party)
         claim = None
         if findings.template:
@@ -112,8 +154,11 @@ class Clerk:
                 raise OutboxError("the relying party is gone", "register it again")
             digest = hashlib.sha256(findings.template).hexdigest()
             size = len(findings.template)
-            claim = verdict.TemplateClaim(digest, size, party.epoch, party.retention_days)
-        declined = findings.ending.outcome is Outcome.DECLINED and party is not None
+            claim = verdict.TemplateClaim(
+                digest, size, party.epoch, party.retention_days, party.template_readers
+            )
+        told = party.notices.get(ticket.request.purpose) if party is not None else None
+        declined = findings.ending.outcome is Outcome.DECLINED and told is not None
         statement = verdict.Statement(
             issuer=self._box.audience,
             identity=self._ring.identity,
@@ -125,11 +170,41 @@ class Clerk:
                 self._now(), self._clock.uptime(), self._boots(), self._clock.synchronised()
             ),
             examination=examination,
+            consent=way,
+            receipt=receipt,
             template=claim,
             fmr=findings.fmr,
-            alternative=party.notice.alternative if declined and party else "",
+            alternative=told.alternative if declined and told else "",
         )
         return verdict.sign(statement, self._ring.signer)
+
+    def _draft(self, ticket: Ticket, ending: Ending, way: ConsentWay | None) -> Draft | None:
+        given = self._given if self._given and self._given.session == ticket.session else None
+        known = self._registry.get(ticket.request.party)
+        if known is None or ticket.request.purpose not in known.notices:
+            return None
+        return receipt_issue.draft(ending, given, way, secrets.token_bytes)
+
+    def _issue(
+        self,
+        drawn: Draft,
+        ticket: Ticket,
+        ending: Ending,
+        parcels: list[Parcel],
+        examination: Examination | None,
+    ) -> Issued:
+        return receipt_issue.issue(
+            drawn,
+            ticket,
+            ending.outcome,
+            self._registry[ticket.request.party].notices[ticket.request.purpose],
+            parcels,
+            examination,
+            issuer=self._box.audience,
+            signer=self._ring.signer,
+            now=self._now(),
+            random=secrets.token_bytes,
+        )
 
     def _verdict(self, request: Request, token: bytes) -> Parcel:
         topic = verdict_topic(self._box, request.response_topic)

@@ -8,12 +8,38 @@ from __future__ import annotations
 
 import ctypes
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 _UNSYNCHRONISED = 5
 _TIMEX_BYTES = 512
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+CLOCK_SKEW_S = 30
+"""Two clocks may differ by this much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Two moments, Unix seconds, between which the present surely lies; equal when the time is known."""
+
+    earliest: float
+    latest: float
+
+    @classmethod
+    def at(cls, moment: float) -> Span:
+        """The time is known."""
+        return cls(moment, moment)
+
+    def precedes(self, issued: float) -> bool:
+        """Whether what was issued then surely comes from the future."""
+        return issued > self.latest + CLOCK_SKEW_S
+
+    def is_past(self, expires: float) -> bool:
+        """Whether what expires then has surely expired."""
+        return expires <= self.earliest - CLOCK_SKEW_S
 
 
 class Clock(Protocol):

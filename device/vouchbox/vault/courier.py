@@ -5,6 +5,7 @@ It moves finished bytes only and decides nothing about a session.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from typing import Any
 
@@ -14,6 +15,7 @@ from vouchbox.vault import audit, egress, status
 from vouchbox.vault.clock import Clock
 from vouchbox.vault.delivery import Schedule
 from vouchbox.vault.doors import Doors
+from vouchbox.vault.notary import Notary
 from vouchbox.vault.outbox import Outbox
 from vouchbox.vault.status import Health
 from vouchbox.vault.store import Store
@@ -24,7 +26,6 @@ STATUS_PERIOD_S = 900.0
 LOOK_PERIOD_S = 1.0
 """The outbox is looked through this often, and at once when something was added."""
 
-_REFUSED = 0x80
 _STATUS_ROW = 0
 
 
@@ -32,12 +33,20 @@ class Courier:
     """Works for one uplink. Methods that write raise OutboxError when the disk refuses."""
 
     def __init__(
-        self, box: Box, doors: Doors, store: Store, outbox: Outbox, clock: Clock, public: dict[str, Any]
+        self,
+        box: Box,
+        doors: Doors,
+        store: Store,
+        outbox: Outbox,
+        notary: Notary,
+        clock: Clock,
+        public: dict[str, Any],
     ) -> None:
         self._topic = f"{box.topic}/status"
         self._doors = doors
         self._store = store
         self._outbox = outbox
+        self._notary = notary
         self._clock = clock
         self._public = public
         self._schedule = Schedule()
@@ -49,6 +58,8 @@ class Courier:
         """A new uplink process, or none: nothing is connected until it says so, and it knows no status."""
         self._connected = False
         self._told = None
+        with self._store.transaction():
+            egress.give_up(self._store)
 
     def link(self, connected: bool) -> None:
         """The broker is reached, or not any more."""
@@ -62,20 +73,14 @@ class Courier:
         self._looked = float("-inf")
 
     def published(self, message: Published, counters: Counter[str]) -> None:
-        """The broker took a message: it left the box, so the ledger gets a line."""
-        if message.reason_code >= _REFUSED:
+        """What became of a message that was handed to the uplink: its line of the ledger is completed."""
+        if egress.answer_of(message) in (egress.Answer.REFUSED, egress.Answer.KEPT):
             counters["broker-refused"] += 1
-            return
-        genuine = (
-            message.topic == self._topic
-            if message.row == _STATUS_ROW
-            else self._outbox.matches(message.row, message.size, message.sha256)
-        )
-        if not genuine:
-            counters["uplink-disagrees"] += 1
-        now = int(self._clock.wall())
         with self._store.transaction():
-            egress.record(self._store, egress.Departure(now, message.topic, message.size, message.sha256))
+            known = egress.settle(self._store, message, int(self._clock.wall()))
+        # The uplink says of itself that it is there, or leaves: those two only are of its own making.
+        if not known and not (message.row == _STATUS_ROW and message.topic == self._topic):
+            counters["uplink-disagrees"] += 1
 
     def offer(self) -> None:
         """Hand due rows to the uplink."""
@@ -85,7 +90,10 @@ class Courier:
         self._looked = now
         for number in self._schedule.due(self._outbox.numbers(), now):
             row = self._outbox.read(number, self._schedule.offered(number, now))
-            if row is not None and not self._doors.send("uplink", row):
+            if row is None:
+                continue
+            self._hand_over(row.topic, row.payload)
+            if not self._doors.send("uplink", row):
                 return
 
     def tell(self, health: Health, counters: Counter[str]) -> None:
@@ -94,7 +102,14 @@ class Courier:
         if self._told is not None and self._told[0] == health and now - self._told[1] < STATUS_PERIOD_S:
             return
         entries, head = audit.head(self._store)
-        tally = status.Tally(self._outbox.waiting(), entries, head, dict(counters))
+        tally = status.Tally(self._outbox.waiting(), entries, head, self._notary.statement, dict(counters))
         payload = status.document(self._public, health, tally, int(self._clock.wall()))
-        if self._doors.send("uplink", StatusDocument(payload)):
-            self._told = (health, now)
+        if self._doors.has("uplink"):
+            self._hand_over(self._topic, payload)
+            if self._doors.send("uplink", StatusDocument(payload)):
+                self._told = (health, now)
+
+    def _hand_over(self, topic: str, payload: bytes) -> None:
+        digest, now = hashlib.sha256(payload).hexdigest(), int(self._clock.wall())
+        with self._store.transaction():
+            egress.hand_over(self._store, egress.Departure(now, topic, len(payload), digest))

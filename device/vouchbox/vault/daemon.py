@@ -15,11 +15,13 @@ import threading
 from collections import Counter
 
 from vouchbox.config import Config
-from vouchbox.errors import OutboxError, RequestRefused
+from vouchbox.errors import OutboxError, RequestRefused, VouchboxError
 from vouchbox.messages import (
     AckArrived,
     Action,
+    CodePresented,
     ConsentGiven,
+    ConsentToken,
     Examination,
     LinkState,
     Message,
@@ -30,9 +32,11 @@ from vouchbox.messages import (
     VisionReady,
 )
 from vouchbox.reasons import Reason
-from vouchbox.vault import ack, keys, matching, provision, registry, request
+from vouchbox.vault import box_keys, consent, egress, keys, matching, provision, registry
+from vouchbox.vault.admission import Admission
 from vouchbox.vault.clerk import Clerk
 from vouchbox.vault.clock import Clock, SystemClock
+from vouchbox.vault.confirmations import Confirmations
 from vouchbox.vault.courier import Courier
 from vouchbox.vault.doors import Doors, Joined, Knock, Left, Room, Said
 from vouchbox.vault.events import (
@@ -51,12 +55,13 @@ from vouchbox.vault.events import (
     VisionLost,
 )
 from vouchbox.vault.findings import reference_of
+from vouchbox.vault.notary import Notary
 from vouchbox.vault.outbox import Outbox
-from vouchbox.vault.replay import ReplayWindow
 from vouchbox.vault.session import Limits, State, Step, advance
 from vouchbox.vault.status import Health
 from vouchbox.vault.steward import Steward
 from vouchbox.vault.store import Store
+from vouchbox.vault.withdrawal_desk import WithdrawalDesk
 
 LOOP_S = 0.2
 """Longest sleep of the loop; deadlines are kept to this."""
@@ -92,21 +97,32 @@ class Vault:
         self._clock = clock
         self._audience = config.box.audience
         self._limits = Limits(config.vault.consent_seconds, config.vault.capture_seconds)
-        self._ring = keys.load(config.vault.keys)
+        self._ring = keys.load(config.vault.keys, config.vault.token)
         self._registry = registry.load(config.vault.parties)
         self._thresholds = matching.load(config.vision.models)
         self._store = Store(config.box.state)
         self._outbox = Outbox(self._store)
-        self._window = ReplayWindow(self._store)
+        self._admission = Admission(self._store, self._registry, self._audience, config.vault, clock)
+        public = provision.public_document(self._ring, self._audience)
+        self._notary = Notary(
+            self._store, config.box.state, self._ring.signer, public["keys"], self._audience, clock
+        )
         self._clerk = Clerk(config.box, self._ring, self._registry, self._store, self._outbox, clock)
-        interrupted = self._clerk.start()
+        interrupted = self._begin()
         self._counters: Counter[str] = Counter(interrupted=len(interrupted))
         self._state = State()
         self._vision: VisionReady | None = None
         self._storing = True
+        self._closed = False
         self._doors = Doors(config)
-        public = provision.public_document(self._ring, self._audience)
-        self._courier = Courier(config.box, self._doors, self._store, self._outbox, clock, public)
+        self._courier = Courier(
+            config.box, self._doors, self._store, self._outbox, self._notary, clock, public
+        )
+        fleet = box_keys.with_own(public, config.vault.fleet)
+        self._withdrawals = WithdrawalDesk(
+            config.box, self._ring.signer, self._registry, fleet, self._store, self._outbox, clock
+        )
+        self._confirmations = Confirmations(self._registry, self._audience, self._clerk, self._withdrawals)
         self._steward = Steward(
             config.vault,
             self._doors,
@@ -125,6 +141,7 @@ class Vault:
             if knock is not None:
                 self._answer(knock)
             self._drive(Ticked())
+            self._notary.keep_up()
             self._courier.offer()
             health = Health(self._vision, self._clock.synchronised(), self._storing)
             self._courier.tell(health, self._counters)
@@ -133,8 +150,29 @@ class Vault:
 
     def close(self) -> None:
         """Close the doors; a session in its middle gets its verdict at the next start."""
+        if self._closed:
+            return
+        self._closed = True
         self._doors.close()
+        try:
+            self._notary.sign()
+        except VouchboxError as problem:
+            log.error("the audit log was not vouched for at the end: %s", problem)
         self._store.close()
+        self._ring.signer.close()
+
+    def _begin(self) -> list[Ticket]:
+        # A log or an epoch that was put back stops the vault before anything is written or anyone can knock.
+        try:
+            self._notary.require_log()
+            interrupted = self._clerk.start()
+            with self._store.transaction():
+                egress.give_up(self._store)
+            self._notary.sign()
+        except BaseException:
+            self._store.close()
+            raise
+        return interrupted
 
     def _answer(self, knock: Knock) -> None:
         match knock:
@@ -161,7 +199,7 @@ class Vault:
                     self._doors.send("kiosk", message)
             case Examination():
                 self._drive(Examined(message))
-            case ConsentGiven():
+            case ConsentGiven() | ConsentToken():
                 self._consent(message)
             case SessionCancelled():
                 self._drive(Cancelled(message.session))
@@ -172,58 +210,61 @@ class Vault:
             case RequestArrived():
                 self._request(message)
             case AckArrived():
-                self._acknowledge(message)
+                for name in self._confirmations.take(message.payload, self._counters):
+                    self._drive(Acknowledged(name))
+            case CodePresented():
+                self._doors.send(room, self._withdrawals.answer(message, self._counters))
+                self._courier.added()
             case _:
                 log.warning("the %s said something that nobody expects", room)
 
     def _request(self, arrived: RequestArrived) -> None:
-        now = self._clock.wall()
         try:
-            judged = request.judge(arrived, self._registry, self._audience, now)
+            judged = self._admission.judge(arrived)
         except RequestRefused as problem:
             self._counters[f"request-{problem.reason}"] += 1
             log.warning("a request was ignored: %s", problem)
             return
         ticket = Ticket(secrets.token_urlsafe(SESSION_BYTES), judged.request)
         refusal, reference = judged.refusal, None
-        if refusal is None:
-            with self._store.transaction():
-                refusal = self._window.admit(judged.request, judged.party, now)
         if refusal is None and judged.request.action is Action.MATCH:
             opened = reference_of(ticket, judged.party, judged.reference, self._ring, self._thresholds)
             if isinstance(opened, Reason):
                 refusal = opened
             else:
                 reference = opened
+                refusal = self._steward.attempts_left(judged.party, reference)
+        present = self._admission.present(judged.party.id)
+        given = consent.given(judged.consent, judged.request, judged.party, self._audience, present)
+        if isinstance(given, Reason):
+            refusal, given = refusal or given, None
         if refusal is not None:
             self._carry_out(Refuse(ticket, refusal))
             return
         self._counters["request-accepted"] += 1
         self._steward.remember(ticket, reference)
-        self._drive(Accepted(ticket))
+        self._drive(Accepted(ticket, given))
 
-    def _consent(self, answer: ConsentGiven) -> None:
+    def _consent(self, said: ConsentGiven | ConsentToken) -> None:
         ticket = self._state.ticket
-        if ticket is None or self._state.step is not Step.CONSENTING or ticket.session != answer.session:
+        if ticket is None or self._state.step is not Step.CONSENTING or ticket.session != said.session:
             return
         try:
-            self._clerk.consent(ticket, answer.accepted)
+            party = self._registry[ticket.request.party]
+            answer = consent.answer(
+                said, ticket.request, party, self._audience, self._admission.present(party.id)
+            )
+        except RequestRefused as problem:
+            self._counters[f"consent-{problem.reason}"] += 1
+            log.warning("a consent was ignored: %s", problem)
+            return
+        try:
+            self._steward.record_answer(ticket, answer)
         except OutboxError as problem:
             self._trouble(problem)
             self._drive(RecordFailed())
             return
-        self._drive(Answered(answer.session, answer.accepted))
-
-    def _acknowledge(self, arrived: AckArrived) -> None:
-        try:
-            acknowledgement = ack.verify(arrived.payload, self._registry, self._audience)
-        except RequestRefused as problem:
-            self._counters[f"ack-{problem.reason}"] += 1
-            log.warning("an acknowledgement was ignored: %s", problem)
-            return
-        for name in self._clerk.deliver(acknowledgement):
-            self._counters["delivered"] += 1
-            self._drive(Acknowledged(name))
+        self._drive(Answered(said.session, answer))
 
     def _drive(self, event: Event) -> None:
         """Feed the machine, carry out what it orders, and feed it what came of that."""

@@ -1,4 +1,4 @@
-"""The vault's three doors: it listens for vision, uplink and kiosk, and turns all they say into one queue.
+"""The vault's doors: it listens for vision, uplink, kiosk and counter, and turns all they say into one queue.
 
 One thread a door, one connection a door at a time. Bytes that are no message close the connection. The
 kernel says which user knocks (ipc.Listener). Nothing is decided here.
@@ -17,6 +17,7 @@ from vouchbox.errors import ConfigError, MessageError, RoomGone
 from vouchbox.ipc import Channel, Listener
 from vouchbox.messages import (
     VISION_SESSION_BUDGET,
+    CounterToVault,
     KioskToVault,
     Message,
     UplinkToVault,
@@ -24,13 +25,19 @@ from vouchbox.messages import (
     decoder,
 )
 
-Room = Literal["vision", "uplink", "kiosk"]
-ROOMS: tuple[Room, ...] = ("vision", "uplink", "kiosk")
+Room = Literal["vision", "uplink", "kiosk", "counter"]
+ROOMS: tuple[Room, ...] = ("vision", "uplink", "kiosk", "counter")
+"""`counter` is the command line at this box: whoever brings a receipt."""
 
 QUEUE_LIMIT = 256
 """Messages that wait for the vault; beyond, a room has to wait itself."""
 
-_SPEAKS = {"vision": VisionToVault, "uplink": UplinkToVault, "kiosk": KioskToVault}
+_SPEAKS = {
+    "vision": VisionToVault,
+    "uplink": UplinkToVault,
+    "kiosk": KioskToVault,
+    "counter": CounterToVault,
+}
 
 log = logging.getLogger("vouchbox.vault")
 
@@ -100,6 +107,10 @@ class Doors:
             channel.close()
             return False
         return True
+
+    def has(self, room: Room) -> bool:
+        """Whether that room is connected."""
+        return room in self._channels
 
     def new_session(self) -> None:
         """Start a fresh byte budget for vision."""

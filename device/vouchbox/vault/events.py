@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vouchbox.messages import Examination, Outcome
+from vouchbox.messages import ConsentWay, Examination, Outcome
 from vouchbox.reasons import Reason
+from vouchbox.vault.consent import Answer
 from vouchbox.vault.request import Request
 
 
@@ -32,9 +33,10 @@ class Ending:
 # --- events ---------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An authentic, new, permitted request."""
+    """An authentic, new, permitted request, and the answer that its consent token gave (None without one)."""
 
     ticket: Ticket
+    given: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Answered:
     """The person's answer to the notice."""
 
     session: str
-    accepted: bool
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,10 @@ Event = (
 # --- effects --------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Write the session down; report Recorded or RecordFailed."""
+    """Write the session down, and the answer if it came with the request; report Recorded or RecordFailed."""
 
     ticket: Ticket
+    given: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +143,10 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Show the notice."""
+    """Show the notice; `given`: the person has agreed already, in the party's own app."""
 
     ticket: Ticket
+    given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +171,12 @@ class Disconnect:
 @dataclass(frozen=True, slots=True)
 class Conclude:
     """Store the one verdict of this session; report Stored or StoreFailed. Without an `ending` the
-    examination decides."""
+    examination decides. `way` is how the person agreed, None when nobody did."""
 
     ticket: Ticket
     ending: Ending | None
     examination: Examination | None
+    way: ConsentWay | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vouchbox.errors import SealError
-from vouchbox.messages import Action, Examination, Outcome
+from vouchbox.messages import Action, Examination, Outcome, TemplateReaders
 from vouchbox.reasons import Reason
-from vouchbox.vault import matching, policy, sealed, template
+from vouchbox.vault import fleet, matching, policy, sealed, template
 from vouchbox.vault.events import Ending, Ticket
 from vouchbox.vault.keys import KeyRing
 from vouchbox.vault.matching import Thresholds
@@ -60,15 +60,20 @@ def reference_of(
     if thresholds.cosine(party.fmr) is None:
         return Reason.MODEL_UNAVAILABLE
     try:
-        reference = sealed.open_reference(
-            sealed_reference, ring.seal_key, box=ring.identity.ueid, request=ticket.request
-        )
+        reference = _opened(ticket, party, sealed_reference, ring)
     except SealError:
         return Reason.REFERENCE_UNREADABLE
-    expected = (party.id, party.epoch, thresholds.model)
-    if (reference.party, reference.epoch, reference.model.hex()) != expected:
+    if reference.party != party.id or reference.epoch > party.epoch:
         return Reason.REFERENCE_UNREADABLE
+    if reference.epoch < party.epoch or reference.model.hex() != thresholds.model:
+        return Reason.ENROLL_AGAIN
     return reference
+
+
+def _opened(ticket: Ticket, party: Party, reference: bytes, ring: KeyRing) -> Template:
+    if party.template_readers is TemplateReaders.FLEET:
+        return fleet.open_reference(reference, ring.template_secret, ticket.request)
+    return sealed.open_reference(reference, ring.seal_key, box=ring.identity.ueid, request=ticket.request)
 
 
 def _protected(party: Party, examination: Examination, ring: KeyRing) -> Template:
@@ -80,11 +85,12 @@ def _protected(party: Party, examination: Examination, ring: KeyRing) -> Templat
 
 
 def _message(ticket: Ticket, party: Party, protected: Template, ring: KeyRing) -> bytes:
-    if party.seal_key is None:
-        raise SealError("the party has no seal key", "register one")
-    return sealed.message(
-        protected, party.seal_key, box=ring.identity.ueid, jti=ticket.session, request=ticket.request
-    )
+    box, jti, request = ring.identity.ueid, ticket.session, ticket.request
+    if party.template_readers is TemplateReaders.FLEET:
+        return fleet.message(protected, ring.template_secret, box=box, jti=jti, request=request)
+    if party.seal_key is None or party.template_readers is not TemplateReaders.PARTY:
+        raise SealError("nobody is to read the party's templates", "register a seal key")
+    return sealed.message(protected, party.seal_key, box=box, jti=jti, request=request)
 
 
 def _matched(

@@ -15,12 +15,20 @@ PROFILE = "urn:uuid:5f0c1f0e-6d3b-4c39-9b0a-6c1d7b5e0a11"
 
 REQUEST_TYPE = "vouchbox-request+jwt"
 ACK_TYPE = "vouchbox-ack+jwt"
+CONSENT_TYPE = "vouchbox-consent+jwt"
 VERDICT_TYPE = "eat+jwt"
+AUDIT_HEAD_TYPE = "vouchbox-audit-head+jwt"
+RECEIPT_TYPE = "vouchbox-receipt+jwt"
+SHORT_RECEIPT_TYPE = "vbr+jwt"
+WITHDRAWAL_TYPE = "vouchbox-withdrawal+jwt"
+ERASURE_TYPE = "vouchbox-erasure+jwt"
 
 VERDICT_CONTENT_TYPE = "application/eat+jwt"
 TEMPLATE_CONTENT_TYPE = "application/vnd.vouchbox.template+msgpack"
+WITHDRAWAL_CONTENT_TYPE = "application/vnd.vouchbox.withdrawal+jwt"
 
 TEMPLATE_FORMAT: Final = "vouchbox-template-v1"
+FLEET_FORMAT: Final = "vouchbox-fleet-template-v1"
 REFERENCE_FORMAT = "vouchbox-reference-v1"
 
 PRIVATE_CLAIM = "vouchbox"
@@ -34,6 +42,7 @@ NONCE = r"^[!-~]{8,88}$"
 
 IDENTIFIER = r"^[A-Za-z0-9_-]{16,64}$"
 NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
+AUDIENCE = r"^vouchbox:[a-z0-9][a-z0-9-]{0,31}/[a-z0-9][a-z0-9-]{0,31}$"
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 
@@ -44,6 +53,11 @@ def template_context(box: str, party: str, jti: str, purpose: str) -> bytes:
     The parts are joined by line feeds, which none of them can contain, so no two contexts are equal.
     """
     return "\n".join((TEMPLATE_FORMAT, box, party, jti, purpose)).encode()
+
+
+def fleet_context(box: str, party: str, jti: str, purpose: str, epoch: int) -> bytes:
+    """HPKE `info` of a template that is sealed to the fleet: as template_context, and the epoch."""
+    return "\n".join((FLEET_FORMAT, box, party, jti, purpose, str(epoch))).encode()
 
 
 def reference_context(box: str, party: str, jti: str, nonce: str) -> bytes:

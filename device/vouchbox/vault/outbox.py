@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from vouchbox.errors import OutboxError
 from vouchbox.messages import Outgoing
 from vouchbox.vault.ack import Acknowledgement
+from vouchbox.vault.formats import WITHDRAWAL_CONTENT_TYPE
 from vouchbox.vault.store import Row, Store, Value
 
 ROW_LIMIT = 4000
@@ -67,15 +68,26 @@ class Outbox:
         return int(str(row))
 
     def acknowledge(self, ack: Acknowledgement) -> list[tuple[int, str]]:
-        """Remove what the party says it holds, inside the caller's transaction: row and session of each."""
+        """Remove what the party says it holds, inside the caller's transaction: row and session of each.
+
+        A withdrawal stays: only the party's erasure receipt answers it.
+        """
         gone: list[tuple[int, str]] = []
         for digest in ack.delivered:
             rows = self._store.execute(
-                "DELETE FROM outbox WHERE party = ? AND sha256 = ? RETURNING row, session",
-                (ack.party, digest),
+                "DELETE FROM outbox WHERE party = ? AND sha256 = ? AND content_type != ?"
+                " RETURNING row, session",
+                (ack.party, digest, WITHDRAWAL_CONTENT_TYPE),
             )
             gone += [(int(str(row)), str(session)) for row, session in rows]
         return gone
+
+    def drop(self, session: str, content_type: str) -> None:
+        """Remove the rows of that session and kind, which need not or must not be sent any more, inside the
+        caller's transaction."""
+        self._store.execute(
+            "DELETE FROM outbox WHERE session = ? AND content_type = ?", (session, content_type)
+        )
 
     def numbers(self) -> list[int]:
         """The numbers of all rows, oldest first."""

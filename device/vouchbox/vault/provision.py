@@ -1,21 +1,21 @@
 """Create the identity of a box: signing key, seal key, template secret, ueid and the public key set.
 
 Run once, by the operator. It never overwrites a key, gives every secret mode 0600 and writes it to the
-disk before it returns, and shows nothing secret. `box.jwks.json` is the one file that is meant for others.
+disk before it returns, and shows nothing secret. With a token the signing key is made inside it.
+`box.jwks.json` is the one file that is meant for others.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-from joserfc import jwk
 
+from vouchbox import config
 from vouchbox.errors import KeyStoreError
-from vouchbox.vault import keys, sealing
+from vouchbox.vault import keys, keys_file, keys_public, keys_rotation, sealing
 from vouchbox.vault.formats import to_base64url
 from vouchbox.vault.template import SECRET_BYTES
 
@@ -28,19 +28,21 @@ def create_identity(
     directory: Path,
     *,
     audience: str,
-    alg: Literal["Ed25519", "ES256"] = "Ed25519",
+    alg: keys_rotation.Alg | None = None,
+    token: config.Token | None = None,
+    token_key: bytes | None = None,
     oemid: str = "",
     hwmodel: str = "",
     template_secret: bytes | None = None,
 ) -> dict[str, Any]:
     """Make the keys of a new box in `directory` and return the public document (see public_document).
 
-    `audience` is config.box.audience. `oemid` and `hwmodel` are base64url, as RFC 9711 has them, and stay
-    out of the verdict when empty. `template_secret` (32 bytes) joins an existing fleet; None starts a new
-    one. Raises KeyStoreError when a key is there already or the folder can't be written.
+    `audience` is config.box.audience. `alg` None means Ed25519, and in a token the best that it can do.
+    `token_key` is the CKA_ID of a key that is in the token already. `oemid` and `hwmodel` are base64url, as
+    RFC 9711 has them, and stay out of the verdict when empty. `template_secret` (32 bytes) joins an existing
+    fleet; None starts a new one. Raises KeyStoreError when a key is there already, the folder can't be
+    written, or the token can't make the key.
     """
-    key: jwk.OKPKey | jwk.ECKey
-    key = jwk.OKPKey.generate_key("Ed25519") if alg == "Ed25519" else jwk.ECKey.generate_key("P-256")
     secret = template_secret if template_secret is not None else secrets.token_bytes(SECRET_BYTES)
     if len(secret) != SECRET_BYTES:
         raise KeyStoreError("the template secret has the wrong length", f"give {SECRET_BYTES} bytes")
@@ -48,17 +50,33 @@ def create_identity(
     identity = keys.Identity(ueid=ueid, oemid=oemid, hwmodel=hwmodel)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(directory / keys.SIGNING_FILE, msgspec.json.encode(key.as_dict(private=True)), 0o600)
+        _require_none(directory)
         seed = to_base64url(secrets.token_bytes(sealing.SEED_BYTES))
-        _write(directory / keys.SEAL_FILE, seed.encode(), 0o600)
-        _write(directory / keys.TEMPLATE_FILE, to_base64url(secret).encode(), 0o600)
-        _write(directory / keys.IDENTITY_FILE, msgspec.json.encode(identity), 0o644)
-        document = public_document(keys.load(directory), audience)
-        _write(directory / PUBLIC_FILE, msgspec.json.format(msgspec.json.encode(document)), 0o644)
-    except FileExistsError as problem:
-        raise KeyStoreError(
-            f"{problem.filename} exists already", "give another folder, for a key is never overwritten"
-        ) from None
+        if token is None:
+            key = keys_rotation.new_key(alg or "Ed25519").as_dict(private=True)
+            keys_file.write_new(directory / keys.SIGNING_FILE, msgspec.json.encode(key), 0o600)
+        else:
+            door = keys.open_token(directory, token)
+            made = door.make(alg) if token_key is None else door.describe(token_key)
+            door.close()
+            record = msgspec.json.format(msgspec.json.encode(made))
+            keys_file.write_new(directory / keys_public.TOKEN_KEY_FILE, record, 0o644)
+        keys_file.write_new(directory / keys.SEAL_FILE, seed.encode(), 0o600)
+        keys_file.write_new(directory / keys.TEMPLATE_FILE, to_base64url(secret).encode(), 0o600)
+        keys_file.write_new(directory / keys.IDENTITY_FILE, msgspec.json.encode(identity), 0o644)
+        return publish(directory, audience=audience, token=token)
+    except OSError as problem:
+        raise KeyStoreError(f"can't write to {directory} ({problem.strerror})", "choose another") from None
+
+
+def publish(directory: Path, *, audience: str, token: config.Token | None = None) -> dict[str, Any]:
+    """Load the keys, write `box.jwks.json` anew and return it. Raises KeyStoreError."""
+    ring = keys.load(directory, token)
+    document = public_document(ring, audience)
+    ring.signer.close()
+    try:
+        text = msgspec.json.format(msgspec.json.encode(document))
+        keys_file.replace(directory / PUBLIC_FILE, text, 0o644)
     except OSError as problem:
         raise KeyStoreError(f"can't write to {directory} ({problem.strerror})", "choose another") from None
     return document
@@ -67,11 +85,12 @@ def create_identity(
 def public_document(ring: keys.KeyRing, audience: str) -> dict[str, Any]:
     """What a relying party needs to know of this box: a JWK set (RFC 7517) with three more members.
 
-    `ueid`, `audience` (the `iss` of verdicts and `aud` of requests), and `seal`: the HPKE public key to
-    which the reference of a match request is sealed.
+    The signing key comes first, then retired ones, each with `exp`. `ueid`, `audience` (the `iss` of
+    verdicts and `aud` of requests), and `seal`: the HPKE public key to which the reference of a match request
+    is sealed.
     """
     return {
-        "keys": [ring.signer.public_jwk()],
+        "keys": [ring.signer.public_jwk(), *(key.members() for key in ring.retired)],
         "ueid": ring.identity.ueid,
         "audience": audience,
         "seal": {
@@ -83,9 +102,10 @@ def public_document(ring: keys.KeyRing, audience: str) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(handle)
+def _require_none(directory: Path) -> None:
+    names = (keys.SIGNING_FILE, keys.SIGNING_PEM_FILE, keys_public.TOKEN_KEY_FILE)
+    for name in (*names, keys.SEAL_FILE, keys.TEMPLATE_FILE, keys.IDENTITY_FILE):
+        if (directory / name).exists():
+            raise KeyStoreError(
+                f"{directory / name} exists already", "give another folder, for a key is never overwritten"
+            )

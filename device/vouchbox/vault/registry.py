@@ -18,9 +18,10 @@ from joserfc.jwk import ECKey, OKPKey
 from msgspec import Meta, Struct
 
 from vouchbox.errors import ConfigError, SealError
-from vouchbox.messages import Action, Level, Notice
+from vouchbox.messages import Action, ConsentWay, Level, Notice, TemplateReaders
 from vouchbox.vault import sealing
 from vouchbox.vault.formats import NAME, from_base64url
+from vouchbox.vault.notice import is_showable, notices
 
 FILE_LIMIT = 64 * 1024
 """Bytes of one registration, at most."""
@@ -40,17 +41,24 @@ class PublicJwk(Struct, frozen=True, forbid_unknown_fields=True):
     use: str | None = None
 
 
+_Name = Annotated[str, Meta(pattern=NAME)]
+
+
 class _File(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
-    id: Annotated[str, Meta(pattern=NAME)]
+    id: _Name
     name: Annotated[str, Meta(min_length=1, max_length=64)]
-    purposes: Annotated[tuple[Annotated[str, Meta(pattern=NAME)], ...], Meta(min_length=1, max_length=16)]
+    purposes: Annotated[dict[_Name, str], Meta(min_length=1, max_length=16)]
     actions: Annotated[frozenset[Action], Meta(min_length=1)]
     keys: Annotated[tuple[PublicJwk, ...], Meta(min_length=1, max_length=8)]
     notice: dict[str, Any]
+    consent: Annotated[frozenset[ConsentWay], Meta(min_length=1)] = frozenset({ConsentWay.PROMPT})
+    consent_keys: Annotated[tuple[PublicJwk, ...], Meta(max_length=8)] = ()
     seal_key: str = ""
     minimum_level: Level = Level.ACTIVE
     retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
     requests_per_hour: Annotated[int, Meta(ge=1, le=3600)] = 120
+    match_attempts_per_hour: Annotated[int, Meta(ge=1, le=60)] = 10
+    failures_per_hour: Annotated[int, Meta(ge=1, le=3600)] = 60
     fmr: Annotated[float, Meta(gt=0.0, le=0.01)] = 1e-4
     epoch: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
 
@@ -65,27 +73,41 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A relying party as registered. `keys` goes by `kid`; `seal_key` is None when it may not enroll;
-    `retention_days` is how long it keeps a template; `fmr` the false match rate it asks for; `epoch` the
-    current epoch of its templates."""
+    """A relying party as registered.
+
+    `notices` has one notice for each purpose; `keys` and `consent_keys` go by `kid`, the latter sign consent
+    tokens and nothing else; `consent` are the ways in which its sessions may be agreed to; `seal_key` is None
+    when it may not enroll; `retention_days` is how long it keeps a template; `fmr` the false match rate it
+    asks for; `epoch` the current epoch of its templates. Per hour: `requests_per_hour`;
+    `match_attempts_per_hour` for one reference; `failures_per_hour`, sessions that ended as no-match or
+    attack-suspected, before it is locked out.
+    """
 
     id: str
     name: str
-    purposes: tuple[str, ...]
     actions: frozenset[Action]
     keys: Mapping[str, Key]
-    notice: Notice
+    notices: Mapping[str, Notice]
+    consent: frozenset[ConsentWay]
+    consent_keys: Mapping[str, Key]
     seal_key: sealing.PublicKey | None
     minimum_level: Level
     retention_days: int
     requests_per_hour: int
+    match_attempts_per_hour: int
+    failures_per_hour: int
     fmr: float
     epoch: int
+
+    @property
+    def template_readers(self) -> TemplateReaders:
+        """Who can open this party's templates: what its notices tell, the same in each of them."""
+        return next(iter(self.notices.values())).template_readers
 
     def allows(self, purpose: str, action: Action, level: Level) -> bool:
         """Whether a request for this purpose, action and level is covered by the registration."""
         enough = level is Level.ACTIVE or self.minimum_level is Level.PASSIVE
-        return purpose in self.purposes and action in self.actions and enough
+        return purpose in self.notices and action in self.actions and enough
 
 
 Registry = Mapping[str, Party]
@@ -121,45 +143,65 @@ def parse(data: bytes, where: str) -> Party:
         raise ConfigError(f"{where} is too large", f"keep it under {FILE_LIMIT} bytes")
     try:
         file = msgspec.toml.decode(data, type=_File)
-        named = {key.replace("-", "_"): value for key, value in file.notice.items()}
-        notice = msgspec.convert(named, Notice)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise ConfigError(f"{where} is wrong ({problem})", "correct that key") from None
-    _lint_notice(notice, where)
-    seal_key = _seal_key(file, where)
-    keys = {jwk.kid: _key(jwk, where) for jwk in file.keys}
-    if len(keys) != len(file.keys):
-        raise ConfigError(f"{where} names a kid twice", "give each key its own kid")
+    if not is_showable(file.name) or not file.name.strip():
+        raise ConfigError(f"{where} has a name that no screen shows", "use plain characters")
+    told = notices(file.notice, file.purposes, where)
+    _require_readers(file, told, where)
     return Party(
         id=file.id,
         name=file.name,
-        purposes=file.purposes,
         actions=file.actions,
-        keys=keys,
-        notice=notice,
-        seal_key=seal_key,
+        keys=_keys(file.keys, where),
+        notices=told,
+        consent=file.consent,
+        consent_keys=_consent_keys(file, where),
+        seal_key=_seal_key(file, where),
         minimum_level=file.minimum_level,
         retention_days=file.retention_days,
         requests_per_hour=file.requests_per_hour,
+        match_attempts_per_hour=file.match_attempts_per_hour,
+        failures_per_hour=file.failures_per_hour,
         fmr=file.fmr,
         epoch=file.epoch,
     )
 
 
-def _lint_notice(notice: Notice, where: str) -> None:
-    for field, value in msgspec.structs.asdict(notice).items():
-        lines = value if isinstance(value, tuple) else (value,)
-        if not all(line.strip() for line in lines):
+def _keys(jwks: tuple[PublicJwk, ...], where: str) -> dict[str, Key]:
+    keys = {jwk.kid: _key(jwk, where) for jwk in jwks}
+    if len(keys) != len(jwks):
+        raise ConfigError(f"{where} names a kid twice", "give each key its own kid")
+    return keys
+
+
+def _consent_keys(file: _File, where: str) -> dict[str, Key]:
+    if (ConsentWay.TOKEN in file.consent) != bool(file.consent_keys):
+        raise ConfigError(
+            f"{where} must have consent-keys if and only if it may send consent tokens",
+            'add "token" to consent, or take the keys out',
+        )
+    points = {(jwk.x, jwk.y) for jwk in file.keys}
+    if any((jwk.x, jwk.y) in points for jwk in file.consent_keys):
+        # One key, one use (RFC 8725, 3.12): who may ask must not be able to answer as well.
+        raise ConfigError(f"{where} uses one key to ask and to consent", "make a key of its own for consent")
+    return _keys(file.consent_keys, where)
+
+
+def _require_readers(file: _File, told: Mapping[str, Notice], where: str) -> None:
+    for notice in told.values():
+        readers = notice.template_readers
+        if (Action.ENROLL in file.actions) == (readers is TemplateReaders.NOBODY):
             raise ConfigError(
-                f"{where} leaves the notice field {field.replace('_', '-')} empty",
-                "tell the person what it asks for",
+                f"{where} says {readers.value} in template-readers, which does not fit its actions",
+                "name who can open a template where enroll is allowed, else nobody",
             )
+        if readers is TemplateReaders.PARTY and not file.seal_key:
+            raise ConfigError(f"{where} lets the party open templates but has no seal-key", "add that key")
 
 
 def _seal_key(file: _File, where: str) -> sealing.PublicKey | None:
     if not file.seal_key:
-        if Action.ENROLL in file.actions:
-            raise ConfigError(f"{where} allows enroll without a seal-key", "add the party's HPKE public key")
         return None
     try:
         return sealing.public_key(from_base64url(file.seal_key))

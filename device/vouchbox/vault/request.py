@@ -8,6 +8,7 @@ Reason, and its party gets a signed `refused` verdict.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from msgspec import Meta, Struct
 from vouchbox.messages import Action, Level, RequestArrived
 from vouchbox.reasons import Reason
 from vouchbox.vault.authentic import authenticate, refused
+from vouchbox.vault.clock import Span
 from vouchbox.vault.formats import IDENTIFIER, NAME, NONCE, REQUEST_TYPE, from_base64url
 from vouchbox.vault.registry import Party, Registry
 
@@ -26,14 +28,15 @@ REQUEST_LIMIT = 8 * 1024
 LIFETIME_LIMIT_S = 600
 """A request may live this long, `exp` minus `iat`."""
 
-CLOCK_SKEW_S = 30
-"""Two clocks may differ by this much."""
+Present = Callable[[str], Span]
+"""A party's id to what time it can be, see reckoning.py."""
 
 Seconds = Annotated[int, Meta(ge=0, le=2**40)]
 
 
 class Claims(Struct, frozen=True):
-    """The claims of a request (JWT, RFC 7519); others are ignored. `reference` belongs to match only."""
+    """The claims of a request (JWT, RFC 7519); others are ignored. `reference` belongs to match only,
+    `consent` is a consent token (consent.py)."""
 
     iss: Annotated[str, Meta(pattern=NAME)]
     aud: Annotated[str, Meta(max_length=128)]
@@ -45,6 +48,7 @@ class Claims(Struct, frozen=True):
     action: Action
     level: Level
     reference: Annotated[str, Meta(max_length=4096)] = ""
+    consent: Annotated[str, Meta(max_length=2048)] = ""
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,21 +63,23 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     expires: int
     response_topic: str = ""
     correlation: bytes = b""
+    issued: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An authentic request, its party, its sealed reference (empty but for match), and why it can't be
-    served (None when it can)."""
+    """An authentic request, its party, its sealed reference (empty but for match), the consent token that it
+    brings (empty without one, not yet verified), and why it can't be served (None when it can)."""
 
     request: Request
     party: Party
     reference: bytes
+    consent: bytes
     refusal: Reason | None
 
 
-def judge(arrived: RequestArrived, registry: Registry, audience: str, now: float) -> Judged:
-    """Verify `arrived` as a request to `audience` at Unix time `now`.
+def judge(arrived: RequestArrived, registry: Registry, audience: str, present: Present) -> Judged:
+    """Verify `arrived` as a request to `audience`; `present` tells what time it can be for a party's id.
 
     Raises RequestRefused (reason oversized, malformed, wrong-type, algorithm, unknown-party, unknown-key,
     signature, wrong-audience) for everything that no registered key signed for this very box.
@@ -99,14 +105,16 @@ def judge(arrived: RequestArrived, registry: Registry, audience: str, now: float
         expires=claims.exp,
         response_topic=arrived.response_topic,
         correlation=arrived.correlation,
+        issued=claims.iat,
     )
-    return Judged(request, party, reference, _refusal(claims, party, readable, now))
+    refusal = _refusal(claims, party, readable, present(party.id))
+    return Judged(request, party, reference, claims.consent.encode(), refusal)
 
 
-def _refusal(claims: Claims, party: Party, readable: bool, now: float) -> Reason | None:
-    if claims.iat > now + CLOCK_SKEW_S:
+def _refusal(claims: Claims, party: Party, readable: bool, present: Span) -> Reason | None:
+    if present.precedes(claims.iat):
         return Reason.REQUEST_NOT_YET_VALID
-    if claims.exp <= now - CLOCK_SKEW_S or not 0 < claims.exp - claims.iat <= LIFETIME_LIMIT_S:
+    if present.is_past(claims.exp) or not 0 < claims.exp - claims.iat <= LIFETIME_LIMIT_S:
         return Reason.REQUEST_EXPIRED
     if not party.allows(claims.purpose, claims.action, claims.level):
         return Reason.REQUEST_NOT_ALLOWED

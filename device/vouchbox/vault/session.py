@@ -3,7 +3,8 @@
 It holds no key and does no I/O; the daemon carries the effects out and reports back as events. One session
 at a time. Whatever is not drawn here changes nothing, and every arrow out of a waiting state has a timeout.
 
-                    Accepted                Recorded               Answered(yes)
+                    Accepted                Recorded               Answered(yes), or
+                                                                   yes in the request
     IDLE ------------------------> REQUESTED ---------> CONSENTING -------------> CAPTURING
      ^ ^   effect: Record              |    effect: Ask   |    |    effect: Open   |     |
      | |                               |                  |    |                   |     | cancel or timeout,
@@ -28,8 +29,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from vouchbox.messages import Examination, Outcome
+from vouchbox.messages import ConsentWay, Examination, Outcome
 from vouchbox.reasons import Reason
+from vouchbox.vault.consent import Answer
 from vouchbox.vault.events import (
     Accepted,
     Acknowledged,
@@ -92,13 +94,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`deadline` is in seconds of the steady clock. `ticket` is None only in IDLE and DELIVERED."""
+    """`deadline` is in seconds of the steady clock. `ticket` is None only in IDLE and DELIVERED.
+    `given` is the answer that came with the request; `way` how the person agreed, None until then."""
 
     step: Step = Step.IDLE
     vision: bool = False
     ticket: Ticket | None = None
     deadline: float | None = None
     ending: Ending | None = None
+    given: Answer | None = None
+    way: ConsentWay | None = None
 
 
 Result = tuple[State, tuple[Effect, ...]]
@@ -114,10 +119,10 @@ _SILENT = Ending(Outcome.DECLINED, (Reason.CONSENT_TIMEOUT,))
 def advance(state: State, event: Event, now: float, limits: Limits) -> Result:
     """The next state and what to do; `now` is steady time in seconds. Total: never raises."""
     match event:
-        case Accepted(ticket):
+        case Accepted(ticket, given):
             if state.step not in FREE:
                 return state, (Refuse(ticket, Reason.BOX_BUSY),)
-            return State(Step.REQUESTED, state.vision, ticket), (Record(ticket),)
+            return State(Step.REQUESTED, state.vision, ticket, given=given), (Record(ticket, given),)
         case VisionJoined():
             return replace(state, vision=True), ()
         case VisionLost():
@@ -148,7 +153,12 @@ def _requested(state: State, ticket: Ticket, event: Event, now: float, limits: L
         return state, ()
     if not state.vision:
         return _conclude(state, _GONE)
-    return replace(state, step=Step.CONSENTING, deadline=now + limits.consent_s), (Ask(ticket),)
+    if state.given is None:
+        return replace(state, step=Step.CONSENTING, deadline=now + limits.consent_s), (Ask(ticket),)
+    if not state.given.accepted:
+        return _conclude(state, _DECLINED)
+    after, effects = _open(state, ticket, state.given, now, limits)
+    return after, (Ask(ticket, given=True), *effects)
 
 
 def _consenting(state: State, ticket: Ticket, event: Event, now: float, limits: Limits) -> Result:
@@ -156,16 +166,20 @@ def _consenting(state: State, ticket: Ticket, event: Event, now: float, limits: 
         return _conclude(state, _SILENT)
     if event == RecordFailed():
         return _conclude(state, _INTERRUPTED)
-    if event == Answered(ticket.session, accepted=False):
-        return _conclude(state, _DECLINED)
     if event == Cancelled(ticket.session):
         return _conclude(state, _CANCELLED)
-    if event != Answered(ticket.session, accepted=True):
+    if not isinstance(event, Answered) or event.session != ticket.session:
         return state, ()
+    if not event.answer.accepted:
+        return _conclude(state, _DECLINED)
     if not state.vision:
         return _conclude(state, _GONE)
+    return _open(state, ticket, event.answer, now, limits)
+
+
+def _open(state: State, ticket: Ticket, answer: Answer, now: float, limits: Limits) -> Result:
     deadline = now + limits.capture_s + CAPTURE_GRACE_S
-    return replace(state, step=Step.CAPTURING, deadline=deadline), (Open(ticket),)
+    return replace(state, step=Step.CAPTURING, deadline=deadline, way=answer.way), (Open(ticket),)
 
 
 def _capturing(state: State, ticket: Ticket, event: Event, now: float) -> Result:
@@ -187,7 +201,7 @@ def _examined(state: State, ticket: Ticket, event: Event, now: float) -> Result:
     if event == StoreFailed(ticket.session):
         return replace(state, ending=state.ending or _INTERRUPTED, deadline=now + STORE_RETRY_S), ()
     if _due(state, now):
-        return replace(state, deadline=None), (Conclude(ticket, state.ending, None),)
+        return replace(state, deadline=None), (Conclude(ticket, state.ending, None, state.way),)
     return state, ()
 
 
@@ -199,7 +213,7 @@ def _conclude(state: State, ending: Ending | None, examination: Examination | No
     if state.ticket is None:
         return state, ()
     after = replace(state, step=Step.EXAMINED, ending=ending, deadline=None)
-    return after, (Conclude(state.ticket, ending, examination),)
+    return after, (Conclude(state.ticket, ending, examination, state.way),)
 
 
 def _due(state: State, now: float) -> bool:

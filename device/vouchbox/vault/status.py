@@ -25,11 +25,13 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What changes all the time: rows waiting, length and head of the audit log, counters since start."""
+    """What changes all the time: rows waiting, length and head of the audit log, the last signed head (see
+    signed_head.py), counters since start."""
 
     waiting: int
     audit_entries: int
     audit_head: str
+    audit_signed: str
     counters: dict[str, int]
 
 
@@ -53,7 +55,7 @@ def document(public: dict[str, Any], health: Health, tally: Tally, now: int) -> 
                 "models": {model.role: model.sha256 for model in vision.models},
             },
             "outbox": {"waiting": tally.waiting},
-            "audit": {"entries": tally.audit_entries, "head": tally.audit_head},
+            "audit": {"entries": tally.audit_entries, "head": tally.audit_head, "signed": tally.audit_signed},
             "counters": tally.counters,
             "box": public,
         }

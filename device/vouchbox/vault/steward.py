@@ -20,14 +20,16 @@ from vouchbox.messages import (
     Level,
     Outcome,
     Prompt,
+    ReceiptIssued,
     SessionEnded,
     SourceKind,
     VisionReady,
 )
 from vouchbox.reasons import Reason
-from vouchbox.vault import challenge, policy
+from vouchbox.vault import challenge, limits, policy
 from vouchbox.vault.clerk import Clerk
 from vouchbox.vault.clock import Clock
+from vouchbox.vault.consent import Answer
 from vouchbox.vault.doors import Doors
 from vouchbox.vault.events import (
     Ask,
@@ -52,7 +54,7 @@ from vouchbox.vault.findings import Findings, find
 from vouchbox.vault.keys import KeyRing
 from vouchbox.vault.matching import Thresholds
 from vouchbox.vault.policy import Asked
-from vouchbox.vault.registry import Registry
+from vouchbox.vault.registry import Party, Registry
 from vouchbox.vault.replay import RefusalBudget
 from vouchbox.vault.session import State, Step
 from vouchbox.vault.store import Store
@@ -99,11 +101,23 @@ class Steward:
         self._budget = RefusalBudget()
         self._references: dict[str, Template] = {}
         self._prompts: tuple[Prompt, ...] = ()
+        self._issued: ReceiptIssued | None = None
 
     def remember(self, ticket: Ticket, reference: Template | None) -> None:
         """Keep the opened reference of a match request until its session ends."""
         if reference is not None:
             self._references[ticket.session] = reference
+
+    def attempts_left(self, party: Party, reference: Template) -> Reason | None:
+        """Why `reference` may not be compared again yet; None when it may."""
+        told = limits.digest(reference, self._ring.template_secret)
+        with self._store.transaction():
+            return limits.refusal_of(self._store, party, told, limits.moment(self._store, self._clock))
+
+    def record_answer(self, ticket: Ticket, answer: Answer) -> None:
+        """Log the person's answer; a yes to a match is one attempt with its reference. Raises OutboxError."""
+        with self._store.transaction():
+            self._answered(ticket, answer)
 
     def ask_again(self, state: State) -> None:
         """A kiosk came while an answer is awaited: show it the notice with the time that is left."""
@@ -113,13 +127,13 @@ class Steward:
     def carry_out(self, effect: Effect) -> Report:
         """Do it; never raises for a full disk, a missing room or a failing key."""
         match effect:
-            case Record(ticket):
-                return self._record(ticket)
+            case Record(ticket, given):
+                return self._record(ticket, given)
             case Refuse(ticket, reason):
                 self._references.pop(ticket.session, None)
                 return self._refuse(ticket, reason)
-            case Ask(ticket):
-                self._ask(ticket, self._config.consent_seconds)
+            case Ask(ticket, given):
+                self._ask(ticket, self._config.consent_seconds, given)
             case Open(ticket):
                 return Report() if self._open(ticket) else Report((VisionLost(),))
             case Stop(ticket):
@@ -132,15 +146,26 @@ class Steward:
                 self._show(ticket, ending)
         return Report()
 
-    def _record(self, ticket: Ticket) -> Report:
+    def _record(self, ticket: Ticket, given: Answer | None) -> Report:
         try:
             with self._store.transaction():
                 self._clerk.open(ticket)
+                if given is not None:
+                    self._answered(ticket, given)
         except OutboxError as problem:
             log.error("a request was not accepted: %s", problem)
             self._references.pop(ticket.session, None)
             return Report((RecordFailed(),), stored=False, counted=("not-accepted",))
         return Report((Recorded(),), stored=True)
+
+    def _answered(self, ticket: Ticket, answer: Answer) -> None:
+        self._clerk.consent(ticket, answer)
+        reference = self._references.get(ticket.session)
+        if answer.accepted and reference is not None:
+            # Counted before the camera opens, so that a power cut gives no attempt back.
+            told = limits.digest(reference, self._ring.template_secret)
+            now = limits.moment(self._store, self._clock)
+            limits.count(self._store, limits.Kind.MATCH, ticket.request.party, now, told)
 
     def _refuse(self, ticket: Ticket, reason: Reason) -> Report:
         if not self._budget.spend(ticket.request.party, self._clock.steady()):
@@ -152,7 +177,7 @@ class Steward:
             return Report(stored=False if isinstance(problem, OutboxError) else None)
         return Report(stored=True, counted=(f"refused-{reason.value}",))
 
-    def _ask(self, ticket: Ticket, seconds: int) -> None:
+    def _ask(self, ticket: Ticket, seconds: int, given: bool = False) -> None:
         party, request = self._registry[ticket.request.party], ticket.request
         self._doors.send(
             "kiosk",
@@ -162,8 +187,9 @@ class Steward:
                 purpose=request.purpose,
                 action=request.action,
                 level=request.level,
-                notice=party.notice,
+                notice=party.notices[request.purpose],
                 seconds=seconds,
+                given=given,
             ),
         )
 
@@ -191,10 +217,15 @@ class Steward:
         findings = self._findings(effect, reference)
         try:
             examination = effect.examination and policy.stated(effect.examination, self._source())
-            self._clerk.conclude(ticket, findings, examination)
+            issued = self._clerk.conclude(ticket, findings, examination, effect.way)
         except VouchboxError as problem:
             log.error("a verdict could not be stored: %s", problem)
             return Report((StoreFailed(ticket.session),), stored=False)
+        self._issued = (
+            None
+            if issued is None
+            else ReceiptIssued(ticket.session, issued.receipt, issued.text, issued.words)
+        )
         outcome = findings.ending.outcome.value
         return Report(
             (Stored(ticket.session, findings.ending),), stored=True, counted=(f"outcome-{outcome}",)
@@ -231,6 +262,9 @@ class Steward:
                 session=ticket.session,
                 outcome=ending.outcome,
                 reasons=ending.reasons,
-                alternative=party.notice.alternative if declined else "",
+                alternative=party.notices[ticket.request.purpose].alternative if declined else "",
             ),
         )
+        receipt, self._issued = self._issued, None
+        if receipt is not None and receipt.session == ticket.session:
+            self._doors.send("kiosk", receipt)

@@ -2,8 +2,9 @@
 
 It opens, checks the schema and gives transactions; which rows there are is the business of the outbox, the
 journal, the replay window, the audit log and the egress ledger, so that one transaction can span them all.
-Deleted rows are overwritten (secure_delete). Any trouble of the disk is an OutboxError, and what was begun
-is undone. One thread only.
+The tables stand in schema.py: a database of an earlier version is brought up to date in one transaction, one
+of a later version is refused. Deleted rows are overwritten (secure_delete). Any trouble of the disk is an
+OutboxError, and what was begun is undone. One thread only.
 """
 
 from __future__ import annotations
@@ -16,40 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vouchbox.errors import OutboxError
+from vouchbox.vault.schema import MIGRATIONS, SCHEMA_VERSION
 
 FILE = "vault.sqlite"
 LOCK_FILE = "vault.lock"
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
-CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE session (
-    session TEXT PRIMARY KEY, request BLOB NOT NULL, started INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE nonce (
-    party TEXT NOT NULL, nonce TEXT NOT NULL, jti TEXT NOT NULL,
-    expires INTEGER NOT NULL, seen INTEGER NOT NULL,
-    PRIMARY KEY (party, nonce), UNIQUE (party, jti)
-) WITHOUT ROWID;
-CREATE INDEX nonce_expires ON nonce (expires);
-CREATE TABLE outbox (
-    row INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, party TEXT NOT NULL, topic TEXT NOT NULL,
-    payload BLOB NOT NULL, content_type TEXT NOT NULL, correlation BLOB NOT NULL,
-    sha256 TEXT NOT NULL
-);
-CREATE INDEX outbox_digest ON outbox (party, sha256);
-CREATE INDEX outbox_session ON outbox (session);
-CREATE TABLE egress (
-    entry INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, topic TEXT NOT NULL,
-    size INTEGER NOT NULL, sha256 TEXT NOT NULL
-);
-CREATE TABLE audit (
-    entry INTEGER PRIMARY KEY, time INTEGER NOT NULL, event TEXT NOT NULL, detail TEXT NOT NULL,
-    head BLOB NOT NULL
-);
-CREATE TRIGGER audit_is_not_edited BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END;
-CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END;
-"""
 
 Value = str | int | float | bytes | None
 Row = tuple[Value, ...]
@@ -84,13 +55,14 @@ class Store:
 
     def _prepare(self, path: Path) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._connection.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
-            )
-        elif version != SCHEMA_VERSION:
+        if not 0 <= version <= SCHEMA_VERSION:
             self.close()
-            raise OutboxError(f"{path} is of another version", "use the vouchbox that wrote it")
+            raise OutboxError(f"{path} is of a later version", "use the vouchbox that wrote it")
+        if version < SCHEMA_VERSION:
+            steps = "".join(MIGRATIONS[version:])
+            self._connection.executescript(
+                f"BEGIN IMMEDIATE; {steps} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

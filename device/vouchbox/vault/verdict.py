@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vouchbox import __version__
-from vouchbox.messages import Examination, Outcome, TestName, TestStatus
+from vouchbox.messages import ConsentWay, Examination, Outcome, TemplateReaders, TestName, TestStatus
 from vouchbox.reasons import Reason
 from vouchbox.vault.formats import PRIVATE_CLAIM, PROFILE, VERDICT_TYPE
 from vouchbox.vault.keys import Identity, Signer
@@ -40,18 +40,21 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class TemplateClaim:
-    """Binds the template message: SHA-256 (hex) and size of its payload, epoch, days it is kept."""
+    """Binds the template message: SHA-256 (hex) and size of its payload, epoch, days it is kept, and who can
+    open it (messages.TemplateReaders)."""
 
     sha256: str
     size: int
     epoch: int
     retention_days: int
+    readers: TemplateReaders = TemplateReaders.PARTY
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Everything a verdict says. `examination` is None when the camera was never opened; `fmr` is the false
-    match rate behind a match or no-match; `alternative` is what the notice offers who declines."""
+    """Everything a verdict says. `examination` is None when the camera was never opened; `consent` is how the
+    person agreed, None when nobody did; `fmr` is the false match rate behind a match or no-match;
+    `alternative` is what the notice offers who declines; `receipt` is the id of the person's receipt."""
 
     issuer: str
     identity: Identity
@@ -64,6 +67,8 @@ class Statement:
     template: TemplateClaim | None = None
     fmr: float | None = None
     alternative: str = ""
+    consent: ConsentWay | None = None
+    receipt: str = ""
 
 
 def claims(statement: Statement) -> dict[str, Any]:
@@ -122,6 +127,10 @@ def _private(statement: Statement) -> dict[str, Any]:
     }
     if statement.alternative:
         said["alternative"] = statement.alternative
+    if statement.consent is not None:
+        said["consent"] = statement.consent.value
+    if statement.receipt:
+        said["receipt"] = statement.receipt
     if examination is not None:
         said |= _seen(examination)
     if (template := statement.template) is not None:
@@ -130,6 +139,7 @@ def _private(statement: Statement) -> dict[str, Any]:
             "size": template.size,
             "epoch": template.epoch,
             "retention_days": template.retention_days,
+            "readers": template.readers.value,
         }
     if statement.fmr is not None:
         said["match"] = {"fmr": statement.fmr}

@@ -1,0 +1,163 @@
+"""Does this withdrawal of consent count, and the signed erasure receipt that answers it.
+
+Pure: bytes, known boxes and the time in, values and signed bytes out. A withdrawal is signed by a known box
+and carries the person's code, whose digest is the id of the receipt: the signed verdict names that id, so no
+box can withdraw without the person. Another box than the one that made the verdict also shows that box's
+signed short form. A withdrawal has no expiry, for it is repeated until it is answered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated, TypeVar
+
+import msgspec
+from joserfc import jws
+from joserfc.errors import JoseError
+from msgspec import Meta, Struct
+
+from vouchbox.errors import VerdictInvalid
+from vouchbox.relying_party.boxes import Boxes
+from vouchbox.relying_party.formats import (
+    ALGORITHMS,
+    ERASURE_TYPE,
+    IDENTIFIER,
+    NAME,
+    SHORT_RECEIPT_TYPE,
+    WITHDRAWAL_TYPE,
+    from_base64url,
+    to_base64url,
+)
+from vouchbox.relying_party.keys import PartyKeys
+
+WITHDRAWAL_LIMIT = 4 * 1024
+"""Bytes of a withdrawal, at most."""
+
+CODE_BYTES = 16
+
+_HEADER = {"alg", "typ", "kid"}
+_RECEIPT_CONTEXT = b"vouchbox-receipt-v1\n"
+_Id = Annotated[str, Meta(pattern=IDENTIFIER)]
+_Box = Annotated[str, Meta(max_length=128)]
+_Party = Annotated[str, Meta(pattern=NAME)]
+_Seconds = Annotated[int, Meta(ge=0, le=2**40)]
+
+Claims = TypeVar("Claims", bound=Struct)
+
+
+class _Withdrawal(Struct, frozen=True):
+    iss: _Box
+    aud: _Party
+    iat: _Seconds
+    jti: _Id
+    box: _Box
+    verdict: _Id
+    receipt: _Id
+    code: Annotated[str, Meta(max_length=64)]
+    proof: Annotated[str, Meta(max_length=1024)] = ""
+
+
+class _Short(Struct, frozen=True):
+    iss: _Box
+    aud: _Party
+    jti: _Id
+    v: _Id
+    st: str = "given"
+
+
+class _Issuer(Struct, frozen=True):
+    iss: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A person takes back the consent behind `verdict`, which `box` made; `by` is the box that says so."""
+
+    jti: str
+    by: str
+    box: str
+    verdict: str
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How much was erased for one withdrawal, and when (Unix seconds)."""
+
+    templates: int
+    verdicts: int
+    at: int
+
+
+def verify(payload: bytes, boxes: Boxes, party: str) -> Withdrawal:
+    """The withdrawal in `payload`, for `party`; raises VerdictInvalid for everything that is not true.
+
+    Whether its receipt is the one that the verdict names is for the caller, who may hold that verdict.
+    """
+    if len(payload) > WITHDRAWAL_LIMIT:
+        raise VerdictInvalid("the withdrawal is too large", f"none has more than {WITHDRAWAL_LIMIT} bytes")
+    said = _signed(payload, WITHDRAWAL_TYPE, boxes, _Withdrawal)
+    if said.aud != party:
+        raise VerdictInvalid("the withdrawal is for another relying party", "check the audience")
+    if said.box not in boxes:
+        raise VerdictInvalid("the withdrawal names an unknown box", "add that box's document")
+    if _receipt_id(said.code) != said.receipt:
+        raise VerdictInvalid("the code is not this receipt's", "nobody but the person can withdraw")
+    if said.box != said.iss:
+        shown = _signed(said.proof.encode(), SHORT_RECEIPT_TYPE, boxes, _Short)
+        named = (shown.iss, shown.aud, shown.jti, shown.v, shown.st)
+        if named != (said.box, party, said.receipt, said.verdict, "given"):
+            raise VerdictInvalid("the receipt is not that verdict's", "show the receipt as it was given")
+    return Withdrawal(said.jti, said.iss, said.box, said.verdict, said.receipt)
+
+
+def confirm(keys: PartyKeys, party: str, told: Withdrawal, erased: Erased) -> bytes:
+    """The signed erasure receipt, for the box that withdrew and for the one that made the verdict."""
+    return keys.sign(
+        ERASURE_TYPE,
+        {
+            "iss": party,
+            "aud": list(dict.fromkeys((told.by, told.box))),
+            "iat": erased.at,
+            "withdrawal": told.jti,
+            "verdict": told.verdict,
+            "receipt": told.receipt,
+            "erased": {"templates": erased.templates, "verdicts": erased.verdicts},
+        },
+    )
+
+
+def _receipt_id(code: str) -> str:
+    try:
+        raw = from_base64url(code)
+    except ValueError:
+        raw = b""
+    if len(raw) != CODE_BYTES:
+        return ""
+    return to_base64url(sha256(_RECEIPT_CONTEXT + raw).digest()[:CODE_BYTES])
+
+
+def _signed(token: bytes, kind: str, boxes: Boxes, claims: type[Claims]) -> Claims:
+    try:
+        signature = jws.extract_compact(token)
+        header = signature.headers()
+        issuer = msgspec.json.decode(signature.payload, type=_Issuer).iss
+    except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
+        raise VerdictInvalid("the withdrawal is malformed", "pass it as it was received") from None
+    if set(header) != _HEADER or header["typ"] != kind or header["alg"] not in ALGORITHMS:
+        raise VerdictInvalid("the token is no withdrawal", f"a withdrawal has typ {kind}, alg and kid only")
+    box = boxes.get(issuer)
+    key = box.keys.get(header["kid"]) if box is not None and isinstance(header["kid"], str) else None
+    if key is None or key.alg != header["alg"]:
+        raise VerdictInvalid("no known box made this withdrawal", "add that box's document, if you trust it")
+    try:
+        genuine = jws.validate_compact(signature, key.key, algorithms=[key.alg])
+    except (JoseError, ValueError):
+        genuine = False
+    if not genuine:
+        raise VerdictInvalid("the signature does not verify", "discard it: it was changed or forged")
+    try:
+        return msgspec.json.decode(signature.payload, type=claims)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        raise VerdictInvalid("a claim is missing or wrong", "update vouchbox on both sides") from None

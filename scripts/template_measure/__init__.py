@@ -1,0 +1,1 @@
+"""How linkable protected templates are, and what protection costs in accuracy, on real faces."""
