@@ -12,8 +12,9 @@ from random import Random
 from typing import Any
 
 from fuzzing import inputs
-from vouchbox.errors import ConfigError, ReceiptInvalid, RequestRefused
+from vouchbox.errors import CodeRefused, ConfigError, ReceiptInvalid, RequestRefused, VerdictInvalid
 from vouchbox.messages import Action, Level, RequestArrived
+from vouchbox.relying_party import boxes, withdrawals
 from vouchbox.simulator.registration import PURPOSE, registration
 from vouchbox.vault import (
     ack,
@@ -25,6 +26,7 @@ from vouchbox.vault import (
     request,
     sealing,
     withdrawal,
+    withdrawal_code,
 )
 from vouchbox.vault.clock import CLOCK_SKEW_S, Span
 from vouchbox.vault.formats import to_base64url
@@ -134,6 +136,24 @@ def _erasure(data: bytes) -> bool:
     return True
 
 
+def _withdrawal(data: bytes) -> bool:
+    try:
+        said = withdrawals.verify(data, _FLEET, PARTY, NOW)
+    except VerdictInvalid:
+        return False
+    assert said.receipt == withdrawal_code.receipt_id(formats.from_base64url(_payload(data)["code"]))
+    return True
+
+
+def _code(data: bytes) -> bool:
+    try:
+        said = withdrawal_code.read(data.decode("utf-8", "replace"))
+    except CodeRefused:
+        return False
+    assert len(said.code) == withdrawal_code.CODE_BYTES
+    return True
+
+
 def _registration(data: bytes) -> bool:
     try:
         party = registry.parse(data, "registration")
@@ -204,6 +224,19 @@ _ERASURE = {
     "receipt": "r" * 22,
     "erased": {"templates": 1, "verdicts": 1},
 }
+_SEAL = sealing.public_key(sealing.key_pair(bytes(32))[1])
+_FLEET = {BOX: boxes.Box(BOX, "u" * 23, {"box": boxes.VerificationKey("Ed25519", BOXES)}, _SEAL)}
+_CODE = bytes(range(16))
+_WITHDRAWAL = {
+    "iss": BOX,
+    "aud": PARTY,
+    "iat": NOW,
+    "jti": "w" * 22,
+    "box": BOX,
+    "verdict": "v" * 22,
+    "receipt": withdrawal_code.receipt_id(_CODE),
+    "code": to_base64url(_CODE),
+}
 _DEEP = {name: value for name, value in _FULL.items() if isinstance(value, dict)}
 
 TARGETS: dict[str, Target] = {
@@ -220,6 +253,8 @@ TARGETS: dict[str, Target] = {
     "receipt": Target(
         inputs.tokens(formats.RECEIPT_TYPE, "box", BOXES, _FULL, _DEEP), _receipt(receipt_check.read_full)
     ),
+    "withdrawal": Target(inputs.tokens(formats.WITHDRAWAL_TYPE, "box", BOXES, _WITHDRAWAL), _withdrawal),
+    "code": Target(inputs.texts(withdrawal_code.words(_CODE).replace(" ", "\n")), _code),
     "erasure": Target(
         inputs.tokens(formats.ERASURE_TYPE, "k1", ASKING, _ERASURE, {"erased": {"templates", "verdicts"}}),
         _erasure,

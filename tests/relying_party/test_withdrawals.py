@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vouchbox.errors import RequestRefused, UsageError, VerdictInvalid
 from vouchbox.messages import Action
-from vouchbox.relying_party import export, withdrawals
+from vouchbox.relying_party import boxes, export, withdrawals
 from vouchbox.relying_party.ledger import Ledger
 from vouchbox.vault import formats, withdrawal_code
 from vouchbox.vault.withdrawal import Erasure
@@ -172,6 +172,17 @@ def test_a_second_receipt_for_a_withdrawn_verdict_is_not_confirmed(world: Any) -
         )
 
 
+def test_a_withdrawal_by_a_key_whose_time_is_over_does_nothing(world: Any) -> None:
+    spoken = kept(world)
+    document = json.loads(world.box.document)
+    document["keys"][0]["exp"] = NOW + 10
+    known = boxes.parse(json.dumps(document).encode(), "document")
+    payload = world.box.withdraw(spoken.jti, CODE)
+    assert withdrawals.verify(payload, {known.audience: known}, "pickup", NOW + 9).verdict == spoken.jti
+    with pytest.raises(VerdictInvalid, match="no known box"):
+        withdrawals.verify(payload, {known.audience: known}, "pickup", NOW + 10)
+
+
 def test_an_erasure_receipt_is_only_for_the_boxes_it_names(world: Any, second: Any) -> None:
     spoken = kept(world)
     answer = world.intake.withdrawal(f"{ROOT}/withdrawal", world.box.withdraw(spoken.jti, CODE), NOW)
@@ -191,7 +202,7 @@ def test_no_bytes_and_no_signed_claims_break_the_reader(world: Any, data: st.Dat
         said = data.draw(st.dictionaries(st.sampled_from(names), values))
         payload = world.box.ring.signer.sign(formats.WITHDRAWAL_TYPE, said | {"iss": "vouchbox:lab/one"})
     with pytest.raises(VerdictInvalid):
-        withdrawals.verify(payload, world.boxes, "pickup")
+        withdrawals.verify(payload, world.boxes, "pickup", NOW)
 
 
 # --- what is held ---------------------------------------------------------------------------------------

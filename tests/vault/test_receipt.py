@@ -17,6 +17,7 @@ from vouchbox.errors import CodeRefused, ReceiptInvalid
 from vouchbox.messages import ConsentAsked, ConsentGiven, Examine, Notice, Outgoing, ReceiptIssued
 from vouchbox.vault import box_keys, formats, receipt_book, receipt_check, withdrawal_code
 
+NOW = 1_800_000_000
 QR_LIMIT = 666
 """Bytes that a QR code of version 20 with error correction M holds (ISO/IEC 18004, table 7)."""
 
@@ -40,7 +41,7 @@ def enrolled(world: Any, party: Any, exam: Any, embedding: Any, action: str = "e
 
 
 def keys_of(world: Any) -> receipt_check.Keys:
-    return box_keys.with_own(world.public, None)
+    return box_keys.with_own(world.public, None, NOW)
 
 
 def full_of(world: Any, issued: ReceiptIssued) -> bytes:
@@ -245,7 +246,7 @@ def known_key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, str, recei
 
     folder: Path = tmp_path_factory.mktemp("keys")
     public = provision.create_identity(folder / "keys", audience="vouchbox:shop/door")
-    return keys.load(folder / "keys").signer, "vouchbox:shop/door", box_keys.with_own(public, None)
+    return keys.load(folder / "keys").signer, "vouchbox:shop/door", box_keys.with_own(public, None, NOW)
 
 
 @settings(max_examples=300, deadline=None)
@@ -273,13 +274,23 @@ def test_no_bytes_and_no_signed_claims_break_the_decoder(
         read(token, keys)
 
 
+def test_what_a_retired_key_signed_counts_until_its_time_and_not_after(
+    receipt: tuple[bytes, bytes, receipt_check.Keys], world: Any
+) -> None:
+    short, _, _ = receipt
+    retired = world.public | {"keys": [world.public["keys"][0] | {"exp": NOW + 100}]}
+    assert receipt_check.read_short(short, box_keys.with_own(retired, None, NOW + 99)).st == "given"
+    with pytest.raises(ReceiptInvalid, match="no such key"):
+        receipt_check.read_short(short, box_keys.with_own(retired, None, NOW + 100))
+
+
 def test_a_document_of_another_box_cannot_speak_for_this_one(world: Any, tmp_path: Path) -> None:
     from vouchbox.vault import provision
 
     stranger = provision.create_identity(tmp_path / "stranger", audience="vouchbox:shop/door")
     (tmp_path / "fleet").mkdir()
     (tmp_path / "fleet" / "one.json").write_text(json.dumps(stranger))
-    keys = box_keys.with_own(world.public, tmp_path / "fleet")
+    keys = box_keys.with_own(world.public, tmp_path / "fleet", NOW)
     assert set(keys["vouchbox:shop/door"]) == {world.public["keys"][0]["kid"]}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def verify(file: str, jwks: Path, as_json: bool) -> None:
 
     Exit code 0 when it holds, 1 when not. Needs no network.
     """
-    keys = box_keys.load(jwks)
+    keys = box_keys.load(jwks, time.time())
     form = checked(read_bytes(file).strip(), keys)
     if as_json:
         click.echo(json.dumps({"verified": True, **msgspec.to_builtins(form)}))

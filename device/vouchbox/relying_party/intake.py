@@ -79,7 +79,7 @@ class Intake:
         The erasure is on the disk before the erasure receipt is made; the same message again gets the same
         answer and erases nothing more.
         """
-        told = withdrawals.verify(payload, self._boxes, self._party)
+        told = withdrawals.verify(payload, self._boxes, self._party, now)
         if audience_of(topic) != told.by:
             raise VerdictInvalid("a box speaks on another box's topic", "check the broker's ACL")
         token = self._ledger.verdict(told.verdict)

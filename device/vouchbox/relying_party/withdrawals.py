@@ -90,14 +90,14 @@ class Erased:
     at: int
 
 
-def verify(payload: bytes, boxes: Boxes, party: str) -> Withdrawal:
-    """The withdrawal in `payload`, for `party`; raises VerdictInvalid for everything that is not true.
+def verify(payload: bytes, boxes: Boxes, party: str, now: float) -> Withdrawal:
+    """The withdrawal in `payload`, for `party` at Unix time `now`; raises VerdictInvalid when it is untrue.
 
     Whether its receipt is the one that the verdict names is for the caller, who may hold that verdict.
     """
     if len(payload) > WITHDRAWAL_LIMIT:
         raise VerdictInvalid("the withdrawal is too large", f"none has more than {WITHDRAWAL_LIMIT} bytes")
-    said = _signed(payload, WITHDRAWAL_TYPE, boxes, _Withdrawal)
+    said = _signed(payload, WITHDRAWAL_TYPE, boxes, _Withdrawal, now)
     if said.aud != party:
         raise VerdictInvalid("the withdrawal is for another relying party", "check the audience")
     if said.box not in boxes:
@@ -105,7 +105,7 @@ def verify(payload: bytes, boxes: Boxes, party: str) -> Withdrawal:
     if _receipt_id(said.code) != said.receipt:
         raise VerdictInvalid("the code is not this receipt's", "nobody but the person can withdraw")
     if said.box != said.iss:
-        shown = _signed(said.proof.encode(), SHORT_RECEIPT_TYPE, boxes, _Short)
+        shown = _signed(said.proof.encode(), SHORT_RECEIPT_TYPE, boxes, _Short, now)
         named = (shown.iss, shown.aud, shown.jti, shown.v, shown.st)
         if named != (said.box, party, said.receipt, said.verdict, "given"):
             raise VerdictInvalid("the receipt is not that verdict's", "show the receipt as it was given")
@@ -138,7 +138,7 @@ def _receipt_id(code: str) -> str:
     return to_base64url(sha256(_RECEIPT_CONTEXT + raw).digest()[:CODE_BYTES])
 
 
-def _signed(token: bytes, kind: str, boxes: Boxes, claims: type[Claims]) -> Claims:
+def _signed(token: bytes, kind: str, boxes: Boxes, claims: type[Claims], now: float) -> Claims:
     try:
         signature = jws.extract_compact(token)
         header = signature.headers()
@@ -149,7 +149,7 @@ def _signed(token: bytes, kind: str, boxes: Boxes, claims: type[Claims]) -> Clai
         raise VerdictInvalid("the token is no withdrawal", f"a withdrawal has typ {kind}, alg and kid only")
     box = boxes.get(issuer)
     key = box.keys.get(header["kid"]) if box is not None and isinstance(header["kid"], str) else None
-    if key is None or key.alg != header["alg"]:
+    if key is None or key.alg != header["alg"] or not key.valid(now):
         raise VerdictInvalid("no known box made this withdrawal", "add that box's document, if you trust it")
     try:
         genuine = jws.validate_compact(signature, key.key, algorithms=[key.alg])

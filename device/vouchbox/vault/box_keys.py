@@ -1,7 +1,8 @@
 """The public keys of this box and of the others of its fleet, by which a receipt is known to be genuine.
 
 Pure but for reading the documents that `vouchbox provision` published (`box.jwks.json`). A key that was
-replaced stays in its box's document, so receipts that it signed stay true. No private key is ever read here.
+replaced stays in its box's document until its `exp`; from then on nothing that it signed counts. No private
+key is ever read here.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ class _Document(Struct, frozen=True):
     audience: Annotated[str, Meta(pattern=AUDIENCE)]
 
 
-def keys_of(public: Iterable[Mapping[str, Any]], where: str) -> dict[str, Key]:
-    """The verification keys in a JWK set's `keys`, by kid; raises ConfigError that names `where`."""
+def keys_of(public: Iterable[Mapping[str, Any]], where: str, now: float) -> dict[str, Key]:
+    """The keys of a JWK set that count at Unix time `now`, by kid; raises ConfigError that names `where`."""
     found: dict[str, Key] = {}
     for jwk in public:
+        if isinstance(expires := jwk.get("exp"), int) and expires <= now:
+            continue
         named = {name: jwk[name] for name in _MEMBERS if name in jwk}
         kind: type[OKPKey] | type[ECKey]
         match (jwk.get("kty"), jwk.get("crv"), jwk.get("alg")):
@@ -52,7 +55,7 @@ def keys_of(public: Iterable[Mapping[str, Any]], where: str) -> dict[str, Key]:
     return found
 
 
-def load(path: Path) -> Keys:
+def load(path: Path, now: float) -> Keys:
     """Keys of the box whose document is the file `path`, or of all in `*.json` of the folder `path`."""
     try:
         files = sorted(path.glob("*.json")) if path.is_dir() else [path]
@@ -65,12 +68,12 @@ def load(path: Path) -> Keys:
             document = msgspec.json.decode(data[: DOCUMENT_LIMIT + 1], type=_Document)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise ConfigError(f"{where} is no box document", _GET) from None
-        known.setdefault(document.audience, {}).update(keys_of(document.keys, where))
+        known.setdefault(document.audience, {}).update(keys_of(document.keys, where, now))
     return known
 
 
-def with_own(public: Mapping[str, Any], others: Path | None) -> Keys:
+def with_own(public: Mapping[str, Any], others: Path | None, now: float) -> Keys:
     """The keys of the fleet in the folder `others`, and the own ones (provision.public_document); a document
     of another box can't speak for this one."""
-    own = {str(public["audience"]): keys_of(public["keys"], "this box's public document")}
-    return {**(load(others) if others is not None else {}), **own}
+    own = {str(public["audience"]): keys_of(public["keys"], "this box's public document", now)}
+    return {**(load(others, now) if others is not None else {}), **own}

@@ -118,7 +118,7 @@ class Vault:
         self._courier = Courier(
             config.box, self._doors, self._store, self._outbox, self._notary, clock, public
         )
-        fleet = box_keys.with_own(public, config.vault.fleet)
+        fleet = box_keys.with_own(public, config.vault.fleet, clock.wall())
         self._withdrawals = WithdrawalDesk(
             config.box, self._ring.signer, self._registry, fleet, self._store, self._outbox, clock
         )
