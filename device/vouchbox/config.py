@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from vouchbox.errors import ConfigError
 
 _NAME = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+_User = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
 
 
 class _Section(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -60,14 +61,14 @@ class Vision(_Section, frozen=True):
 
 
 class Vault(_Section, frozen=True):
-    """Where keys and registrations are. `users` maps a room to the Unix user id it must have."""
+    """Where keys and registrations are. `users` maps a room to its Unix user, a name or a number."""
 
     keys: Path = Path("/etc/vouchbox/keys")
     parties: Path = Path("/etc/vouchbox/relying-parties")
     consent_seconds: Annotated[int, Meta(ge=1, le=600)] = 60
     capture_seconds: Annotated[float, Meta(ge=2.0, le=30.0)] = 5.0
     challenge_length: Annotated[int, Meta(ge=1, le=5)] = 3
-    users: dict[Literal["vision", "uplink", "kiosk"], int] = {}
+    users: dict[Literal["vision", "uplink", "kiosk"], int | _User] = {}
 
 
 class Uplink(_Section, frozen=True):
@@ -89,6 +90,17 @@ class Config(_Section, frozen=True):
     vision: Vision = Vision()
     vault: Vault = Vault()
     uplink: Uplink = Uplink()
+
+    def with_credentials(self, folder: Path) -> Config:
+        """The same, but secrets are read from `folder`, where systemd handed them to this unit.
+
+        The vault's keys and the uplink's TLS key keep their file names there.
+        """
+        return msgspec.structs.replace(
+            self,
+            vault=msgspec.structs.replace(self.vault, keys=folder),
+            uplink=msgspec.structs.replace(self.uplink, key=folder / self.uplink.key.name),
+        )
 
     def socket(self, room: Literal["vision", "uplink", "kiosk"]) -> Path:
         """Where the vault listens for `room`."""

@@ -29,6 +29,7 @@ from vouchbox.messages import (
     SessionCancelled,
     VisionReady,
 )
+from vouchbox.notify import NOBODY, Notifier
 from vouchbox.reasons import Reason
 from vouchbox.vault import ack, keys, matching, provision, registry, request
 from vouchbox.vault.clerk import Clerk
@@ -66,7 +67,12 @@ SESSION_BYTES = 16
 log = logging.getLogger("vouchbox.vault")
 
 
-def run(config: Config, stop: threading.Event | None = None, clock: Clock | None = None) -> None:
+def run(
+    config: Config,
+    stop: threading.Event | None = None,
+    clock: Clock | None = None,
+    notifier: Notifier = NOBODY,
+) -> None:
     """Serve until `stop` is set or SIGTERM or SIGINT comes.
 
     Raises ConfigError, KeyStoreError or OutboxError when the vault can't start.
@@ -78,10 +84,13 @@ def run(config: Config, stop: threading.Event | None = None, clock: Clock | None
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     vault = Vault(config, clock or SystemClock())
+    notifier.ready()
     try:
         while not ended.is_set():
             vault.step(LOOP_S)
+            notifier.alive()
     finally:
+        notifier.stopping()
         vault.close()
 
 
