@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "device" / "vouchbox"
-SHARED = {"messages", "reasons", "errors", "config", "ipc"}
+SHARED = {"messages", "reasons", "errors", "config", "ipc", "notify"}
 ROOMS = {"camera", "vision", "vault", "uplink", "kiosk", "relying_party", "simulator", "evaluation", "cli"}
 DOORS = {"vision": {"camera"}, "simulator": ROOMS, "evaluation": {"camera", "vision"}, "cli": ROOMS}
 """Doors beyond the room itself: camera and vision are one process; evaluation looks through both; simulator

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from vouchbox.errors import ConfigError
 
 _NAME = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+_User = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
 
 
 class _Section(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -69,7 +70,7 @@ class Token(_Section, frozen=True):
 
 
 class Vault(_Section, frozen=True):
-    """Where keys and registrations are. `users` maps a room to the Unix user id it must have. Over all
+    """Where keys and registrations are. `users` maps a room to its Unix user, a name or a number. Over all
     parties, `requests_per_hour` and `failures_per_hour` (no-match, attack-suspected) before a lockout.
     `fleet` is a folder with the public documents of boxes whose receipts this one takes back. `token`, if it
     is there, holds the signing key."""
@@ -82,7 +83,7 @@ class Vault(_Section, frozen=True):
     challenge_length: Annotated[int, Meta(ge=1, le=5)] = 3
     requests_per_hour: Annotated[int, Meta(ge=1, le=36_000)] = 600
     failures_per_hour: Annotated[int, Meta(ge=1, le=36_000)] = 120
-    users: dict[Literal["vision", "uplink", "kiosk", "counter"], int] = {}
+    users: dict[Literal["vision", "uplink", "kiosk", "counter"], int | _User] = {}
     fleet: Path | None = None
 
 
@@ -105,6 +106,17 @@ class Config(_Section, frozen=True):
     vision: Vision = Vision()
     vault: Vault = Vault()
     uplink: Uplink = Uplink()
+
+    def with_credentials(self, folder: Path) -> Config:
+        """The same, but secrets are read from `folder`, where systemd handed them to this unit.
+
+        The vault's keys and the uplink's TLS key keep their file names there.
+        """
+        return msgspec.structs.replace(
+            self,
+            vault=msgspec.structs.replace(self.vault, keys=folder),
+            uplink=msgspec.structs.replace(self.uplink, key=folder / self.uplink.key.name),
+        )
 
     def socket(self, room: Literal["vision", "uplink", "kiosk", "counter"]) -> Path:
         """Where the vault listens for `room`."""

@@ -52,3 +52,19 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_every_reason_has_its_sentence() -> None:
     assert set(SENTENCES) == set(Reason)
+
+
+def test_keys_are_read_where_systemd_handed_them_over(tmp_path: Path) -> None:
+    config = load(written(tmp_path, GOOD + "[uplink]\nkey = '/etc/vouchbox/tls/box.key'\n"))
+    handed = config.with_credentials(Path("/run/credentials/room"))
+    assert handed.vault.keys == Path("/run/credentials/room")
+    assert handed.uplink.key == Path("/run/credentials/room/box.key")
+    assert handed.uplink.certificate == config.uplink.certificate
+    assert config.vault.keys == Path("/etc/vouchbox/keys")
+
+
+def test_a_room_may_be_given_to_a_user_by_name_or_number(tmp_path: Path) -> None:
+    config = load(written(tmp_path, GOOD + "[vault.users]\nvision = 'vouchbox-vision'\nuplink = 994\n"))
+    assert config.vault.users == {"vision": "vouchbox-vision", "uplink": 994}
+    with pytest.raises(ConfigError, match="users"):
+        load(written(tmp_path, GOOD + "[vault.users]\nvision = 'no such user'\n"))

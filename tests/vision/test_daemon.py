@@ -24,6 +24,7 @@ from vouchbox.messages import (
     VisionToVault,
     decoder,
 )
+from vouchbox.notify import NOBODY, Notifier
 from vouchbox.reasons import Reason
 from vouchbox.vision import daemon
 from vouchbox.vision.models import Models
@@ -74,8 +75,8 @@ def room(
     threads: list[threading.Thread] = []
     vaults: list[Vault] = []
 
-    def start(factory: Callable[[], Any] = lambda: play(still_clip)) -> Vault:
-        thread = threading.Thread(target=daemon.run, args=(config, factory, stop), daemon=True)
+    def start(factory: Callable[[], Any] = lambda: play(still_clip), notifier: Notifier = NOBODY) -> Vault:
+        thread = threading.Thread(target=daemon.run, args=(config, factory, stop, notifier), daemon=True)
         thread.start()
         threads.append(thread)
         vaults.append(Vault(listener))
@@ -144,3 +145,43 @@ def test_after_the_vault_came_back_the_room_serves_again(room: Any, ask: Any) ->
     assert isinstance(vault.next(), VisionReady)
     vault.channel.send(ask(seconds=1.0))
     assert vault.examination()[1].frames > 10
+
+
+class Manager(Notifier):
+    """Counts what a room tells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+
+    def ready(self) -> None:
+        self.words.append("ready")
+
+    def alive(self) -> None:
+        self.words.append("alive")
+
+
+def test_a_camera_that_is_stuck_silences_the_room_until_it_moves_again(
+    room: Any, ask: Any, still_clip: list[Any], play: Any
+) -> None:
+    stuck, moves, manager = threading.Event(), threading.Event(), Manager()
+
+    class Sticking(play):  # type: ignore[misc]
+        def capture(self, into: Any) -> Any:
+            if manager.words.count("alive") > frames_before + 10 and not stuck.is_set():
+                stuck.set()
+                moves.wait(WAIT_S)
+            return super().capture(into)
+
+    vault = room(lambda: Sticking(still_clip), manager)
+    vault.next()
+    assert manager.words[0] == "ready"
+    frames_before = manager.words.count("alive")
+    vault.channel.send(ask())
+    assert stuck.wait(WAIT_S)
+    told = len(manager.words)
+    moves.wait(2.5 * daemon._TICK_S)
+    assert len(manager.words) == told, "only the loop that does the work may say that it lives"
+    moves.set()
+    vault.examination()
+    assert len(manager.words) > told

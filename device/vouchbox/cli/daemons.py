@@ -6,13 +6,16 @@ Each imports its room inside the command, so a room's process holds only that ro
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 
 import click
 
 from vouchbox import config as configuration
+from vouchbox.config import Config
 from vouchbox.errors import UsageError
+from vouchbox.notify import Notifier
 
 _config = click.option(
     "--config",
@@ -28,6 +31,13 @@ def _log(level: int = logging.INFO) -> None:
     logging.basicConfig(stream=sys.stderr, level=level, format="%(name)s: %(message)s")
 
 
+def _load(path: Path) -> Config:
+    """The configuration, with the keys where systemd handed them to this unit, if it did."""
+    config = configuration.load(path)
+    handed = os.environ.get("CREDENTIALS_DIRECTORY")
+    return config.with_credentials(Path(handed)) if handed else config
+
+
 @click.command(epilog="Example: vouchbox vault --config /etc/vouchbox/vouchbox.toml")
 @_config
 def vault(path: Path) -> None:
@@ -35,7 +45,7 @@ def vault(path: Path) -> None:
     from vouchbox.vault import daemon
 
     _log()
-    daemon.run(configuration.load(path))
+    daemon.run(_load(path), notifier=Notifier.of(os.environ))
 
 
 @click.command(epilog="Example: vouchbox vision --config /etc/vouchbox/vouchbox.toml")
@@ -46,14 +56,14 @@ def vision(path: Path) -> None:
     from vouchbox.vision import daemon
 
     _log()
-    config = configuration.load(path)
+    config, notifier = configuration.load(path), Notifier.of(os.environ)
     if config.camera.source.startswith("simulated:"):
         from vouchbox.simulator.subject.source import simulated
 
         subject = simulated(config.camera.source.removeprefix("simulated:"), config.camera)
-        daemon.run(config, lambda: subject)
+        daemon.run(config, lambda: subject, notifier=notifier)
     else:
-        daemon.run(config, lambda: open_source(config.camera))
+        daemon.run(config, lambda: open_source(config.camera), notifier=notifier)
 
 
 @click.command(epilog="Example: vouchbox uplink --config /etc/vouchbox/vouchbox.toml")
@@ -63,7 +73,7 @@ def uplink(path: Path) -> None:
     from vouchbox.uplink import daemon
 
     _log()
-    daemon.run(configuration.load(path))
+    daemon.run(_load(path), notifier=Notifier.of(os.environ))
 
 
 @click.command(epilog="Example: vouchbox kiosk --config /etc/vouchbox/vouchbox.toml")

@@ -30,6 +30,7 @@ from vouchbox.messages import (
     VaultToUplink,
     decoder,
 )
+from vouchbox.notify import NOBODY, PING_S, Notifier
 from vouchbox.uplink.backoff import Backoff
 from vouchbox.uplink.client import BIRTH, CONNECT_TIMEOUT_S, OFFLINE, Arrived, Down, Event, Link, Settled, Up
 from vouchbox.uplink.session import Deliveries
@@ -45,7 +46,7 @@ STABLE_S = 10.0
 log = logging.getLogger("vouchbox.uplink")
 
 
-def run(config: Config, stop: threading.Event | None = None) -> None:
+def run(config: Config, stop: threading.Event | None = None, notifier: Notifier = NOBODY) -> None:
     """Carry messages until `stop` is set or SIGTERM or SIGINT comes. Problems are logged and retried."""
     ended = stop or threading.Event()
     if threading.current_thread() is threading.main_thread():
@@ -53,12 +54,14 @@ def run(config: Config, stop: threading.Event | None = None) -> None:
             signal.signal(number, lambda *_: ended.set())
     waits = Backoff(random.uniform)
     unreported: list[Published] = []
+    notifier.ready()
     while not ended.is_set():
+        notifier.alive()
         try:
             channel = ipc.connect(config.socket("uplink"), decoder(VaultToUplink), peer="vault")
         except RoomGone as problem:
             log.warning("%s", problem)
-            ended.wait(waits.next())
+            _rest(waits.next(), ended, notifier)
             continue
         waits.reset()
         with channel:
@@ -67,10 +70,20 @@ def run(config: Config, stop: threading.Event | None = None) -> None:
                 carrier.begin()
                 while not ended.is_set():
                     carrier.step()
+                    notifier.alive()
             except (RoomGone, MessageError) as problem:
                 log.warning("%s", problem)
             finally:
                 carrier.close()
+    notifier.stopping()
+
+
+def _rest(seconds: float, ended: threading.Event, notifier: Notifier) -> None:
+    """Wait, but neither asleep to the end nor silent to the manager."""
+    until = time.monotonic() + seconds
+    while not ended.is_set() and (left := until - time.monotonic()) > 0:
+        notifier.alive()
+        ended.wait(min(left, PING_S))
 
 
 class Carrier:

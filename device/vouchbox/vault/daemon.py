@@ -31,6 +31,7 @@ from vouchbox.messages import (
     SessionCancelled,
     VisionReady,
 )
+from vouchbox.notify import NOBODY, Notifier
 from vouchbox.reasons import Reason
 from vouchbox.vault import box_keys, consent, egress, keys, matching, provision, registry
 from vouchbox.vault.admission import Admission
@@ -71,7 +72,12 @@ SESSION_BYTES = 16
 log = logging.getLogger("vouchbox.vault")
 
 
-def run(config: Config, stop: threading.Event | None = None, clock: Clock | None = None) -> None:
+def run(
+    config: Config,
+    stop: threading.Event | None = None,
+    clock: Clock | None = None,
+    notifier: Notifier = NOBODY,
+) -> None:
     """Serve until `stop` is set or SIGTERM or SIGINT comes.
 
     Raises ConfigError, KeyStoreError or OutboxError when the vault can't start.
@@ -83,10 +89,13 @@ def run(config: Config, stop: threading.Event | None = None, clock: Clock | None
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     vault = Vault(config, clock or SystemClock())
+    notifier.ready()
     try:
         while not ended.is_set():
             vault.step(LOOP_S)
+            notifier.alive()
     finally:
+        notifier.stopping()
         vault.close()
 
 

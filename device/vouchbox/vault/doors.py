@@ -7,6 +7,7 @@ kernel says which user knocks (ipc.Listener). Nothing is decided here.
 from __future__ import annotations
 
 import logging
+import pwd
 import queue
 import threading
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ class Doors:
         try:
             config.box.run.mkdir(parents=True, exist_ok=True)
             for room in ROOMS:
-                allowed = config.vault.users.get(room)
+                allowed = _number(config.vault.users.get(room))
                 self._listeners.append(Listener(config.socket(room), allowed_uid=allowed))
         except OSError as problem:
             self.close()
@@ -158,3 +159,14 @@ class Doors:
                 return
             if message is not None:
                 self._knocks.put(Said(room, message))
+
+
+def _number(user: int | str | None) -> int | None:
+    if not isinstance(user, str):
+        return user
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise ConfigError(
+            f"this machine has no user {user!r}", "correct vault.users, or install the package again"
+        ) from None

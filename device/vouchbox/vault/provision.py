@@ -64,6 +64,9 @@ def create_identity(
         keys_file.write_new(directory / keys.SEAL_FILE, seed.encode(), 0o600)
         keys_file.write_new(directory / keys.TEMPLATE_FILE, to_base64url(secret).encode(), 0o600)
         keys_file.write_new(directory / keys.IDENTITY_FILE, msgspec.json.encode(identity), 0o644)
+        # Empty now, so that a unit which is handed its key files one by one can name it (systemd.exec(5)).
+        none_yet = keys_public.encode_retired(())
+        keys_file.write_new(directory / keys_public.RETIRED_FILE, none_yet, 0o644)
         return publish(directory, audience=audience, token=token)
     except OSError as problem:
         raise KeyStoreError(f"can't write to {directory} ({problem.strerror})", "choose another") from None

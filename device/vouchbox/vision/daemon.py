@@ -27,6 +27,7 @@ from vouchbox.messages import (
     VisionReady,
     decoder,
 )
+from vouchbox.notify import NOBODY, Notifier
 from vouchbox.vision.examination import RING_SLOTS, Examiner
 from vouchbox.vision.models import Models
 
@@ -41,7 +42,12 @@ SourceFactory = Callable[[], FrameSource]
 log = logging.getLogger("vouchbox.vision")
 
 
-def run(config: Config, source_factory: SourceFactory, stop: threading.Event | None = None) -> None:
+def run(
+    config: Config,
+    source_factory: SourceFactory,
+    stop: threading.Event | None = None,
+    notifier: Notifier = NOBODY,
+) -> None:
     """Serve the vault until `stop` is set or SIGTERM comes. Raises ModelError, RuntimeMissing, or
     MemoryLockError when the configuration requires locked memory; a vault that is away is waited for."""
     ended = stop or threading.Event()
@@ -61,28 +67,37 @@ def run(config: Config, source_factory: SourceFactory, stop: threading.Event | N
         )
         examiner = Examiner(models, require_locked=vision.require_locked_memory, problem=_report)
         log.info("ready with %s", models.runtime.label)
+        notifier.ready()
         while not ended.is_set():
+            notifier.alive()
             try:
                 with ipc.connect(config.socket("vision"), decoder(VaultToVision), peer="vault") as channel:
                     channel.send(ready)
-                    serve(channel, examiner, source_factory, ended)
+                    serve(channel, examiner, source_factory, ended, notifier)
             except (RoomGone, MessageError) as problem:
                 log.warning("%s", problem)
                 ended.wait(RECONNECT_S)
     except SystemExit as leaving:
         if leaving.code not in _ENDED_BY_SIGNAL:
             raise
+    finally:
+        notifier.stopping()
 
 
 def serve(
-    channel: ipc.Channel, examiner: Examiner, source_factory: SourceFactory, stop: threading.Event
+    channel: ipc.Channel,
+    examiner: Examiner,
+    source_factory: SourceFactory,
+    stop: threading.Event,
+    notifier: Notifier = NOBODY,
 ) -> None:
     """Answer every Examine on `channel` until `stop`; raises RoomGone when the vault is gone."""
     while not stop.is_set():
+        notifier.alive()
         match channel.receive(_TICK_S):
             case Examine() as request:
                 began = time.monotonic()
-                watch = _Cancellation(channel, request.session, stop)
+                watch = _AfterEachFrame(channel, request.session, stop, notifier)
                 found = examiner.examine(request, _source(source_factory), channel.send, watch)
                 channel.send(found)
                 log.info(
@@ -94,15 +109,20 @@ def serve(
                 log.warning("the vault sent something that nobody asked for")
 
 
-class _Cancellation:
-    """Asked after every frame: did the vault cancel this session, or must the room close?"""
+class _AfterEachFrame:
+    """Asked after every frame: did the vault cancel this session, or must the room close?
 
-    def __init__(self, channel: ipc.Channel, session: str, stop: threading.Event) -> None:
+    Only here does a session tell that it lives, so a camera or a model that is stuck falls silent.
+    """
+
+    def __init__(self, channel: ipc.Channel, session: str, stop: threading.Event, notifier: Notifier) -> None:
         self._channel = channel
         self._session = session
         self._stop = stop
+        self._notifier = notifier
 
     def __call__(self) -> bool:
+        self._notifier.alive()
         match self._channel.receive(0.0):
             case CancelExamination(session=session) if session == self._session:
                 return True

@@ -49,7 +49,10 @@ def picture(name: PortraitName) -> Image:
     """The portrait's pixels; raises UsageError when the package that carries it is not installed."""
     package, place = _PLACES[name]
     try:
-        found: Traversable = resources.files(package).joinpath(*place)
+        # The package of a box brings the two pictures themselves, without what is around them elsewhere.
+        found: Traversable = resources.files("vouchbox.simulator.subject").joinpath("pictures", place[-1])
+        if not found.is_file():
+            found = resources.files(package).joinpath(*place)
         data = np.frombuffer(found.read_bytes(), np.uint8)
     except (ModuleNotFoundError, OSError):
         raise UsageError(
