@@ -57,18 +57,25 @@ while not capture.exists() or not capture.stat().st_size:
 def closed(house):
     return [d for d in house.departures() if d.answer == "taken" and d.size == len(b'{"state":"offline"}')]
 
-with House(Scene("simulated:collins", "fast")) as house:
+def connections(house):
+    return house.room("uplink").log.read_text().count("connected to")
+
+def back(house, before):
+    house.room("uplink").wait_until(lambda: connections(house) > before, "come back")
+
+def story(house):
     visit(house, Action.ENROLL, Level.ACTIVE)
     visit(house, Action.MATCH, Level.ACTIVE)
     house.change(answer="decline")
     visit(house, Action.CHECK, Level.ACTIVE)
+    before = connections(house)
     house.restart("uplink")
+    back(house, before)
+    before = connections(house)
     house.broker.kill()
     house.broker.start()
     house.change(answer="accept")
-    house.room("uplink").wait_until(
-        lambda: house.room("uplink").log.read_text().count("connected to") >= 2, "come back"
-    )
+    back(house, before)
     visit(house, Action.CHECK, Level.ACTIVE)
     farewells = len(closed(house))
     house.room("uplink").stop()
@@ -82,9 +89,14 @@ with House(Scene("simulated:collins", "fast")) as house:
     }))
     for name in ("vision", "kiosk", "vault", "relying-party"):
         house.room(name).stop()
-time.sleep(1)
-dump.terminate()
-dump.wait()
+
+try:
+    with House(Scene("simulated:collins", "fast")) as house:
+        story(house)
+    time.sleep(1)
+finally:
+    dump.terminate()
+    dump.wait()
 """
 
 
