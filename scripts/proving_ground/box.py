@@ -71,8 +71,8 @@ def furnish(box: Container, world: World, source: str) -> None:
 def configure(box: Container, source: str) -> bool:
     """Point the shipped configuration at this camera and this world; whether that changed it.
 
-    Frames come as fast as they are judged, so that no session depends on how busy the machine is. A passive
-    session takes half a minute of a clip, for it needs a middle.
+    Frames come as fast as they are judged, so that no session depends on how busy the machine is. Half a
+    minute of a clip is taken, so that its session has a middle.
     """
     path = box.tree / CONFIGURATION
     known = {
@@ -82,15 +82,15 @@ def configure(box: Container, source: str) -> bool:
         "host": f'"{WORLD_ADDRESS}"',
         "port": str(PORT),
     }
-    more = {"[camera]": 'pace = "fast"', "[vault]": f"capture-seconds = {CAPTURE_S}"}
+    fast, long = 'pace = "fast"', f"capture-seconds = {CAPTURE_S}"
+    more = {"[camera]": [fast], "[vault]": [long] if source.startswith("clip:") else []}
     before = path.read_text()
     lines: list[str] = []
     for line in before.splitlines():
         key = line.split("=")[0].strip()
-        if line not in more.values():
+        if line not in (fast, long):
             lines.append(f"{key} = {known[key]}" if key in known else line)
-        if line in more:
-            lines.append(more[line])
+        lines += more.get(line, [])
     text = "\n".join(lines) + "\n"
     path.write_text(text)
     return text != before
