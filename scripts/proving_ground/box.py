@@ -57,7 +57,7 @@ def furnish(box: Container, world: World, source: str) -> None:
     configure(box, source)
     box.run("vouchbox", "provision")
     tls, here = box.tree / "etc" / "vouchbox" / "tls", world.folder / "tls"
-    tls.mkdir(mode=0o755)
+    tls.mkdir(mode=0o755, exist_ok=True)
     for name in ("ca.pem", "box.pem", "box.key"):
         shutil.copyfile(here / name, tls / name)
     (tls / "box.key").chmod(0o600)

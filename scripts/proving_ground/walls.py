@@ -231,7 +231,8 @@ set -e
 mkdir -p /srv/open /home/open /var/lib/vouchbox {OUT}
 mkdir -p /etc/vouchbox/keys /etc/vouchbox/tls /etc/vouchbox/relying-parties
 for file in /etc/vouchbox/keys/signing.jwk /etc/vouchbox/keys/seal.key /etc/vouchbox/keys/template.key \\
-  /etc/vouchbox/keys/identity.json /etc/vouchbox/tls/box.key /etc/vouchbox/tls/box.pem \\
+  /etc/vouchbox/keys/identity.json /etc/vouchbox/keys/retired.jwks.json \\
+  /etc/vouchbox/tls/box.key /etc/vouchbox/tls/box.pem \\
   /etc/vouchbox/relying-parties/pickup-counter.toml /var/lib/vouchbox/vault.sqlite \\
   /run/other-program /home/open/letter; do
   echo bait > $file; chmod 0644 $file

@@ -65,7 +65,7 @@ class World:
         (self.folder / "boxes" / f"{DEVICE}.json").write_text(public)
         command = ["relying-party", "serve", "--config", str(self.folder / "party.toml")]
         self._spawn("service", [sys.executable, "-m", "vouchbox", *command])
-        self._until(lambda: self.log("service").count("listening on") == 2, "the relying party listens")
+        self._until(lambda: self.log("service").count("listening on") >= 3, "the relying party listens")
 
     @contextlib.contextmanager
     def ask(self, action: str, level: str) -> Iterator[subprocess.Popen[str]]:

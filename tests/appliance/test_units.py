@@ -96,7 +96,9 @@ def test_the_box_lists_each_setting_and_loads() -> None:
     from vouchbox import config
 
     box = config.load(UNITS / "vouchbox.toml")
-    assert box.vault.users == {room: f"vouchbox-{room}" for room in ("vision", "uplink", "kiosk")}
+    assert box.vault.users == {room: f"vouchbox-{room}" for room in ("vision", "uplink", "kiosk")} | {
+        "counter": "vouchbox-kiosk"
+    }
     assert box.vision.require_locked_memory
     made = re.findall(r"^u (\S+) ", (UNITS / "sysusers.conf").read_text(), re.MULTILINE)
     assert set(box.vault.users.values()) < set(made)
