@@ -60,7 +60,7 @@ def compared(rows: Sequence[Row], names: Sequence[str]) -> list[dict[str, Any]]:
 def markdown(entries: Sequence[dict[str, Any]], table: Sequence[dict[str, Any]]) -> str:
     """Two tables: the networks themselves; and AUC with APCER at BPCER <= 5 % for every group."""
     names = [entry["name"] for entry in entries]
-    lines = ["| network | sees | bytes | ms a look, one core |", "|---|---|---|---|"]
+    lines = ["| network | sees | bytes | CPU ms a look, one thread |", "|---|---|---|---|"]
     lines += [f"| {e['name']} | {e['note']} | {e['bytes']:,} | {e['milliseconds']:.2f} |" for e in entries]
     lines += [
         "",
@@ -73,6 +73,8 @@ def markdown(entries: Sequence[dict[str, Any]], table: Sequence[dict[str, Any]])
         cells = [_cell(group["networks"][name]) for name in names]
         what = group["what"].replace("|", "\\|")
         counts = f"{group['bona_fide']} / {group['attacks']}"
+        if seen := group["seen_in_training_of_ours"]:
+            counts += f" ({seen} trained ours)"
         lines.append("| " + " | ".join([group["kind"], what, counts, *cells]) + " |")
     return "\n".join(lines) + "\n"
 

@@ -16,9 +16,11 @@ from vouchbox.evaluation.manifest import Kind, Label, Presentation
 from vouchbox.evaluation.scores import Scored
 
 
-def row(name: str, species: str, **scores: float | None) -> tuple[Presentation, dict[str, Scored]]:
+def row(
+    name: str, species: str, seen: bool = False, **scores: float | None
+) -> tuple[Presentation, dict[str, Scored]]:
     label = Label.ATTACK if species else Label.BONA_FIDE
-    presentation = Presentation(name, Path(name), Kind.CROP, label, species, "", False)
+    presentation = Presentation(name, Path(name), Kind.CROP, label, species, "", seen)
     return presentation, {
         network: Scored(score, 0.5, () if score is None else (score,), 1, 1, "found")
         for network, score in scores.items()
@@ -29,7 +31,7 @@ ROWS = [
     *[row(f"one/{i}.png", "", a=0.9, b=0.6) for i in range(5)],
     *[row(f"one/{i + 5}.png", "print", a=0.1, b=0.7) for i in range(5)],
     row("two/1.png", "replay|phone", a=0.2, b=None),
-    row("two/2.png", "", a=0.8, b=0.9),
+    row("two/2.png", "", seen=True, a=0.8, b=0.9),
 ]
 
 
@@ -59,6 +61,8 @@ def test_the_table_has_a_column_for_each_network_and_names_silence() -> None:
     assert all(line.replace("\\|", "").count("|") == 6 for line in table)
     assert "1 without a score" in table[0]
     assert "1,234" in text
+    assert "| 6 / 6 (1 trained ours) |" in table[0]
+    assert "| 5 / 5 |" in table[3]
 
 
 def test_a_further_network_is_a_file_with_one_function(tmp_path: Path) -> None:
