@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vouchbox.evaluation import curves
 from vouchbox.evaluation.rates import Rate, clopper_pearson
+
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no defect of the arithmetic."""
 
 SCORES = st.lists(st.integers(0, 12).map(lambda n: n / 12), min_size=1, max_size=25)
 
@@ -33,12 +36,14 @@ def test_a_rate_without_a_try_is_no_zero() -> None:
         Rate.of(3, 2)
 
 
+@UNTIMED
 @given(SCORES, SCORES)
 def test_the_area_is_the_share_of_pairs_in_order(good: list[float], bad: list[float]) -> None:
     pairs = [(g > b) + 0.5 * (g == b) for g in good for b in bad]
     assert curves.area(good, bad) == pytest.approx(np.mean(pairs))
 
 
+@UNTIMED
 @given(SCORES, SCORES)
 def test_every_point_of_the_curve_is_what_its_threshold_does(good: list[float], bad: list[float]) -> None:
     curve = curves.det(good, bad)
@@ -49,6 +54,7 @@ def test_every_point_of_the_curve_is_what_its_threshold_does(good: list[float], 
     assert (curve.apcer[0], curve.bpcer[0], curve.apcer[-1], curve.bpcer[-1]) == (1.0, 0.0, 0.0, 1.0)
 
 
+@UNTIMED
 @given(SCORES, SCORES)
 def test_the_equal_error_rate_lies_between_neighbouring_points(good: list[float], bad: list[float]) -> None:
     curve = curves.det(good, bad)
@@ -72,6 +78,7 @@ def test_the_equal_error_rate_of_known_scores() -> None:
     assert curves.equal_error(swapped) == 1.0
 
 
+@UNTIMED
 @given(SCORES, st.sampled_from([0.0, 0.05, 0.1, 0.5]))
 def test_the_threshold_for_a_bpcer_keeps_it_and_no_higher_one_would(good: list[float], limit: float) -> None:
     threshold = curves.threshold_for(good, limit)

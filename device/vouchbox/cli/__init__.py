@@ -18,6 +18,7 @@ from vouchbox.errors import VouchboxError
 COMMANDS = {
     "simulate": ("vouchbox.cli.simulate", "simulate"),
     "examine": ("vouchbox.cli.examine", "examine"),
+    "evaluate": ("vouchbox.cli.evaluate", "evaluate"),
     "bench": ("vouchbox.cli.bench", "bench"),
     "vision": ("vouchbox.cli.daemons", "vision"),
     "vault": ("vouchbox.cli.daemons", "vault"),
