@@ -26,7 +26,18 @@ def missing() -> str:
     if os.geteuid() != 0:
         return "booting a box takes root"
     absent = [tool for tool in TOOLS if shutil.which(tool) is None]
-    return f"not installed: {', '.join(absent)} (./scripts/setup dev)" if absent else ""
+    if absent:
+        return f"not installed: {', '.join(absent)} (./scripts/setup dev)"
+    return "" if cgroup2() else "no cgroup2 hierarchy is mounted here, as in a bare chroot"
+
+
+def cgroup2() -> Path | None:
+    """Where the cgroup2 hierarchy is mounted; nspawn can't boot a system without one."""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, place, kind, *_ = line.split()
+        if kind == "cgroup2":
+            return Path(place)
+    return None
 
 
 def base(root: Path = ROOT) -> Path:

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from proving_ground.base import cgroup2, missing
+
 PATIENCE_S = 240.0
 """How long a container waits for what must come."""
 
@@ -43,7 +45,9 @@ class Container:
         self.upper = folder / "upper"
         self.tree = folder / "tree"
         self._namespace = namespace
-        self._group = _cgroup2() / f"vouchbox-{os.getpid()}-{next(_numbers)}"
+        groups = cgroup2()
+        assert groups is not None, missing()
+        self._group = groups / f"vouchbox-{os.getpid()}-{next(_numbers)}"
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
@@ -209,14 +213,6 @@ class Container:
             "running",
             "degraded",
         )
-
-
-def _cgroup2() -> Path:
-    for line in Path("/proc/mounts").read_text().splitlines():
-        _, place, kind, *_ = line.split()
-        if kind == "cgroup2":
-            return Path(place)
-    raise AssertionError("this machine has no cgroup2 hierarchy")
 
 
 def _do(*command: str) -> None:
