@@ -9,7 +9,9 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import cv2
@@ -19,15 +21,19 @@ import torch.multiprocessing as processes
 from rich.console import Console
 
 from . import dataset, exporting, figures
-from .learning import logits_of, train
+from .learning import train
 from .material import MATERIAL, gather_material
 from .network import PIXELS, Liveness
+from .views import Views, draw_views
 
 ROOT = Path(__file__).resolve().parents[2]
 CHUNK = 500
 """Samples of one seed and file."""
 
-STAGES = ("material", "samples", "train", "export", "calibrate")
+VIEWS = 3000
+"""Views of one seed and file."""
+
+STAGES = ("material", "samples", "views", "train", "export", "calibrate")
 
 
 def work_folder() -> Path:
@@ -51,9 +57,10 @@ def work_folder() -> Path:
     help="Folder of the published Silent-Face pair, which labels the samples.",
 )
 @click.option("--work", type=click.Path(path_type=Path), default=work_folder(), help="Folder for results.")
-@click.option("--samples", type=click.IntRange(CHUNK), default=20_000, show_default=True)
-@click.option("--epochs", type=click.IntRange(1), default=12, show_default=True)
-@click.option("--rate", type=float, default=3e-3, show_default=True, help="Highest learning rate.")
+@click.option("--samples", type=click.IntRange(CHUNK), default=30_000, show_default=True)
+@click.option("--views", type=click.IntRange(VIEWS), default=120_000, show_default=True)
+@click.option("--steps", type=click.IntRange(1), default=10_000, show_default=True)
+@click.option("--rate", type=float, default=2e-3, show_default=True, help="Highest learning rate.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True)
 def main(
@@ -62,7 +69,8 @@ def main(
     teacher: Path,
     work: Path,
     samples: int,
-    epochs: int,
+    views: int,
+    steps: int,
     rate: float,
     seed: int,
     jobs: int,
@@ -73,28 +81,28 @@ def main(
     """
     console = Console()
     work.mkdir(parents=True, exist_ok=True)
-    if ROOT in work.resolve().parents:
+    if work.resolve() == ROOT or ROOT in work.resolve().parents:
         raise click.UsageError("the work folder holds pictures of people: choose one outside the repository")
     for stage in stages or STAGES:
         console.print(f"[bold]{stage}[/bold]")
         if stage == "material":
-            count = gather_material(data, work / MATERIAL, seed)
-            console.print(f"{count} frames with a face")
+            console.print(f"{gather_material(data, work / MATERIAL, seed)} frames with a face")
         elif stage == "samples":
-            _samples(console, work, teacher, samples, seed, jobs)
+            _in_parallel(console, _chunk, [(work, seed, n) for n in range(-(-samples // CHUNK))], jobs)
+        elif stage == "views":
+            _in_parallel(console, _views, [(work, teacher, seed, n) for n in range(-(-views // VIEWS))], jobs)
         elif stage == "train":
-            _train(work, epochs, rate, seed, jobs)
+            _train(work, steps, rate, seed, jobs)
         elif stage == "export":
             console.print(exporting.export(work, seed))
         else:
             console.print(figures.calibrate_and_state(data))
 
 
-def _samples(console: Console, work: Path, teacher: Path, samples: int, seed: int, jobs: int) -> None:
-    todo = [(work, teacher, seed, number) for number in range(-(-samples // CHUNK))]
+def _in_parallel(console: Console, make: Callable[[Any], Path], todo: list[Any], jobs: int) -> None:
     with concurrent.futures.ProcessPoolExecutor(jobs, initializer=_single) as pool:
-        for number, path in enumerate(pool.map(_chunk, todo)):
-            console.print(f"{(number + 1) * CHUNK} samples: {path.name}")
+        for number, path in enumerate(pool.map(make, todo)):
+            console.print(f"{number + 1} of {len(todo)}: {path.name}")
 
 
 def _single() -> None:
@@ -102,19 +110,27 @@ def _single() -> None:
     torch.set_num_threads(1)
 
 
-def _chunk(job: tuple[Path, Path, int, int]) -> Path:
-    work, teacher, seed, number = job
+def _chunk(job: tuple[Path, int, int]) -> Path:
+    work, seed, number = job
     path = dataset.chunk_path(work, seed, number)
     if not path.is_file():
-        dataset.draw_chunk(work / MATERIAL, teacher, path, seed, number, CHUNK, PIXELS)
+        dataset.draw_chunk(work / MATERIAL, path, seed, number, CHUNK)
     return path
 
 
-def _train(work: Path, epochs: int, rate: float, seed: int, jobs: int) -> None:
+def _views(job: tuple[Path, Path, int, int]) -> Path:
+    work, teacher, seed, number = job
+    path = exporting.views_path(work, seed, number)
+    if not path.is_file():
+        draw_views(dataset.chunks(work, seed), teacher, path, seed * 1000 + number, VIEWS, PIXELS)
+    return path
+
+
+def _train(work: Path, steps: int, rate: float, seed: int, jobs: int) -> None:
     """`jobs` processes of one thread each, on one network."""
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
     os.environ.setdefault("MASTER_PORT", str(_free_port()))
-    processes.spawn(_learn, (jobs, work, epochs, rate, seed), nprocs=jobs)  # type: ignore[no-untyped-call]
+    processes.spawn(_learn, (jobs, work, steps, rate, seed), nprocs=jobs)  # type: ignore[no-untyped-call]
 
 
 def _free_port() -> int:
@@ -123,31 +139,22 @@ def _free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def _learn(rank: int, jobs: int, work: Path, epochs: int, rate: float, seed: int) -> None:
+def _learn(rank: int, jobs: int, work: Path, steps: int, rate: float, seed: int) -> None:
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     if jobs > 1:
         together.init_process_group("gloo", rank=rank, world_size=jobs)
     console = Console(quiet=rank > 0)
-    lessons = dataset.lessons(work, seed)
+    views = Views.load(exporting.all_views(work, seed))
     network = Liveness().to(memory_format=torch.channels_last)
-    console.print(
-        f"{len(lessons.training.live)} samples to learn from, {len(lessons.validation.live)} of other persons"
-    )
+    console.print(f"{len(views.pictures)} views to learn from")
 
-    def report(epoch: int, loss: float) -> None:
-        if rank > 0:
-            return
-        said = logits_of(network, lessons.validation.crops)
-        network.train()
-        areas = [figures.area_of(column, lessons.validation.live) for column in (*said.T, said.sum(1))]
-        console.print(
-            f"round {epoch + 1}: loss {loss:.3f}; other persons: close {areas[0]:.3f}, "
-            f"wide {areas[1]:.3f}, both {areas[2]:.3f}"
-        )
+    def report(step: int, error: float) -> None:
+        console.print(f"step {step}: the margin is off by {error:.2f}")
+
+    train(network, views, steps, rate, seed, report)
+    if rank == 0:
         torch.save(network.state_dict(), work / exporting.WEIGHTS)
-
-    train(network, lessons.training, epochs, rate, seed, report)
 
 
 if __name__ == "__main__":

@@ -51,11 +51,12 @@ def area(scores: NDArray[np.float64], live: NDArray[np.int64]) -> float:
 
 
 def calibrate(videos: Said, others: tuple[Said, ...]) -> Calibration:
-    """Weights by the mean area over videos and `others`, offset by the videos."""
+    """Weights by the mean area over `videos` and each of `others`, offset by the videos."""
     best, found = -1.0, Calibration((0.3, 0.7), (0.0, 0.0))
     for share in SHARES:
         tried = Calibration((share, 1.0 - share), (0.0, 0.0))
-        score = area(*pooled(videos, tried)) + float(np.mean([area(*pooled(o, tried)) for o in others]))
+        areas = [area(*pooled(videos, tried)), *(area(*pooled(o, tried)) for o in others)]
+        score = float(np.mean(areas))
         if score > best + 1e-6:
             best, found = score, tried
     scores, live = pooled(videos, found)

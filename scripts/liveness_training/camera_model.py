@@ -41,8 +41,11 @@ def noisy(picture: Picture, random: Random) -> Picture:
     """Shot and read noise, partly smoothed as image processors do, with its own colour."""
     height, width = picture.shape[:2]
     read, shot = random.exponential(1.4), random.exponential(0.10)
-    luma = random.standard_normal((height, width, 1), np.float32)
-    chroma = random.standard_normal((height, width, 3), np.float32)
+    # OpenCV's generator is several times quicker; its seed comes from ours.
+    cv2.setRNGSeed(int(random.integers(2**31 - 1)))
+    luma, chroma = np.empty((height, width, 1), np.float32), np.empty((height, width, 3), np.float32)
+    cv2.randn(luma, 0.0, 1.0)
+    cv2.randn(chroma, 0.0, 1.0)
     grain = 0.7 * luma + random.uniform(0.2, 0.9) * chroma
     if random.random() < 0.5:
         grain = blur(grain, random.uniform(0.3, 0.9)) * np.float32(1.6)

@@ -10,20 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vouchbox.vision.crops import FaceCrops
+from vouchbox.vision.crops import CLOSE, CONTEXT, sample, square_around
 from vouchbox.vision.observation import Box
-from vouchbox.vision.scratch import unlocked
-
-from .teacher import FILES, teacher_crop
 
 
 @dataclass(frozen=True)
 class Crops:
-    """n samples: ours [n, 2, p, p, 3] RGB (close, wide), the teacher's [n, 2, 80, 80, 3] BGR, labels [n]
-    (1 bona fide), and words [n]: species or path, and person."""
+    """n samples: crops [n, 2, p, p, 3] RGB (close, wide), labels [n] (1 bona fide), species, persons."""
 
     ours: NDArray[np.uint8]
-    teachers: NDArray[np.uint8]
     live: NDArray[np.int64]
     species: NDArray[np.str_]
     persons: NDArray[np.str_]
@@ -39,28 +34,25 @@ class Crops:
             return cls(**{name: file[name] for name in cls.__dataclass_fields__})
 
 
-class Cutter:
-    """Both networks' crops of one frame after another."""
-
-    def __init__(self, pixels: int) -> None:
-        self._crops = FaceCrops(unlocked, pixels)
-
-    def cut(self, frame: NDArray[np.uint8], box: tuple[float, ...]) -> tuple[Any, Any] | None:
-        """Ours and the teacher's, or None where the face is too small."""
-        if not self._crops.cut(frame, Box(*box)):
+def sampled(frame: NDArray[np.uint8], box: tuple[float, ...], pixels: int) -> NDArray[np.uint8] | None:
+    """Both squares of a face as the box samples them, before it averages them down: [2, pixels, pixels, 3],
+    or None where the face is too small."""
+    height, width = frame.shape[:2]
+    both = np.zeros((2, pixels, pixels, 3), np.uint8)
+    for times, into in zip((CLOSE, CONTEXT), both, strict=True):
+        square = square_around(Box(*box), times, width, height)
+        if square is None:
             return None
-        ours = np.stack([self._crops.close, self._crops.context])
-        return ours, np.stack([teacher_crop(frame, box, times) for times in FILES])
+        sample(frame, square, into)
+    return both
 
 
-def gathered(cutter: Cutter, frames: Iterable[tuple[Any, tuple[float, ...], bool, str, str]]) -> Crops:
+def gathered(pixels: int, frames: Iterable[tuple[Any, tuple[float, ...], bool, str, str]]) -> Crops:
     """Crops of frames given as (frame, box, live, species, person)."""
     kept = []
     for frame, box, live, species, person in frames:
-        both = cutter.cut(frame, box)
+        both = sampled(frame, box, pixels)
         if both is not None:
-            kept.append((*both, live, species, person))
-    ours, teachers, live_, species_, persons = zip(*kept, strict=True)
-    return Crops(
-        np.stack(ours), np.stack(teachers), np.array(live_, np.int64), np.array(species_), np.array(persons)
-    )
+            kept.append((both, live, species, person))
+    ours, live_, species_, persons = zip(*kept, strict=True)
+    return Crops(np.stack(ours), np.array(live_, np.int64), np.array(species_), np.array(persons))

@@ -1,26 +1,26 @@
-"""Draws training samples in parallel, each worker with a seed of its own, and has the teacher label them."""
+"""Draws training samples, each chunk with a seed of its own, so that chunks can be drawn in parallel."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .camera_model import Random
-from .crops import Crops, Cutter, gathered
-from .learning import Lesson
+from .crops import Crops, gathered
 from .material import Sight, read_material
 from .samples import Sample, as_filmed, attack, bona_fide, mirrored_sight
-from .teacher import Pair
+from .variation import varied
 
-HELD_BACK = ("grid_lbbc2a", "grid_bbaf2n", "face_recognition_obama")
-"""Training persons whose samples are never learnt from: the check while training is made on them."""
+DRAWN_PIXELS = 112
+"""Side of the crops that are kept; views are smaller."""
 
-SHARES = {"bonafide": 0.42, "attack": 0.40, "recorded": 0.06, "simulated": 0.12}
+VARIED = 0.75
+"""Share of the frames that are varied first."""
+
+SHARES = {"bonafide": 0.44, "attack": 0.44, "recorded": 0.04, "simulated": 0.08}
 """What a sample is: a bona fide frame, a simulated recapture of one, a real labelled crop as it was filmed,
 a frame of the simulated subject."""
 
@@ -42,6 +42,8 @@ def draw(real: list[Sight], simulated: list[Sight], random: Random) -> tuple[Sam
         sight = _either_way(crops[random.integers(len(crops))], random)
         return as_filmed(sight, random), sight.row.person
     sight = _either_way(_of_a_person(real, random), random)
+    if random.random() < VARIED:
+        sight = varied(sight, [s for s in real if s.row.kind != "crop"], random)
     if kind == "bonafide":
         return bona_fide(sight, random), sight.row.person
     return attack(sight, _of_a_person(real, random), random), sight.row.person
@@ -74,7 +76,7 @@ def samples(real: list[Sight], simulated: list[Sight], seed: int, pixels: int, c
             sample, person = draw(real, simulated, random)
             yield sample.frame, sample.box, sample.bonafide, sample.species, person
 
-    return gathered(Cutter(pixels), itertools.islice(stream(), count))
+    return gathered(pixels, itertools.islice(stream(), count))
 
 
 def chunk_path(work: Path, seed: int, number: int) -> Path:
@@ -82,54 +84,18 @@ def chunk_path(work: Path, seed: int, number: int) -> Path:
     return work / f"samples_{seed}_{number:03d}.npz"
 
 
-def draw_chunk(
-    material: Path, teacher: Path, path: Path, seed: int, number: int, count: int, pixels: int
-) -> None:
-    """Draw `count` samples, have the teacher label them, and keep them."""
+def draw_chunk(material: Path, path: Path, seed: int, number: int, count: int) -> None:
+    """Draw `count` samples and keep them."""
     real, simulated = read_material(material)
-    crops = samples(real, simulated, seed * 1000 + number, pixels, count)
-    said, known = Pair(teacher).label(crops.teachers[:, 0], crops.teachers[:, 1])
+    crops = samples(real, simulated, seed * 1000 + number, DRAWN_PIXELS, count)
     unfinished = path.with_suffix(".part.npz")
-    np.savez(  # noqa: TID251 - training material, not a session
-        unfinished,
-        ours=crops.ours,
-        live=crops.live,
-        species=crops.species,
-        persons=crops.persons,
-        p=said,
-        e=known.astype(np.float16),
-    )
+    crops.save(unfinished)
     unfinished.rename(path)
 
 
-@dataclass(frozen=True)
-class Lessons:
-    """What is learnt from, and what checks it: persons of one are not in the other."""
-
-    training: Lesson
-    validation: Lesson
-
-
-def lessons(work: Path, seed: int) -> Lessons:
+def chunks(work: Path, seed: int) -> list[Path]:
     """All chunks of a seed."""
-    kept: dict[str, list[NDArray[np.generic]]] = {}
-    for path in sorted(work.glob(f"samples_{seed}_[0-9][0-9][0-9].npz")):
-        with np.load(path) as file:
-            for name in ("ours", "live", "persons", "p", "e"):
-                kept.setdefault(name, []).append(file[name])
-    if not kept:
+    found = sorted(work.glob(f"samples_{seed}_[0-9][0-9][0-9].npz"))
+    if not found:
         raise ValueError(f"no samples of seed {seed} in {work}: run the stage `samples`")
-    joined = {name: np.concatenate(parts) for name, parts in kept.items()}
-    known = joined["e"].astype(np.float32)
-    known = (known - known.mean(0)) / (known.std(0) + 1e-3)
-    apart = np.isin(joined["persons"], HELD_BACK)
-
-    def lesson(chosen: NDArray[np.bool_]) -> Lesson:
-        return Lesson(
-            joined["ours"][chosen],
-            joined["live"][chosen].astype(np.float32),
-            joined["p"][chosen].mean(1),
-            known[chosen],
-        )
-
-    return Lessons(lesson(~apart), lesson(apart))
+    return found

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from model_factory.manifest import describe_file, read, record_build
 
-from .dataset import chunk_path
 from .int8 import int8_file
 from .learning import tensor_of
 from .network import Liveness
+from .views import Views
 
 WEIGHTS = "liveness.pt"
 FILE = "liveness.tflite"
-CALIBRATION_SAMPLES = 400
+CALIBRATION_VIEWS = 1000
 LICENCE = "Apache-2.0"
 SOURCE = "trained by scripts/train_liveness; data and licences in README.md"
 NEUTRAL = {"weight": [0.5, 0.5], "offset": [0.0, 0.0]}
@@ -30,12 +29,24 @@ def load_network(path: Path) -> Liveness:
     return network.eval()
 
 
+def views_path(work: Path, seed: int, number: int) -> Path:
+    """Where one file of views is kept."""
+    return work / f"views_{seed}_{number:03d}.npz"
+
+
+def all_views(work: Path, seed: int) -> list[Path]:
+    """All files of views of a seed."""
+    found = sorted(work.glob(f"views_{seed}_[0-9][0-9][0-9].npz"))
+    if not found:
+        raise ValueError(f"no views of seed {seed} in {work}: run the stage `views`")
+    return found
+
+
 def export(work: Path, seed: int) -> str:
-    """Write the int8 file; ranges come from training samples."""
-    with np.load(chunk_path(work, seed, 0)) as file:
-        crops = file["ours"][:CALIBRATION_SAMPLES]
+    """Write the int8 file; ranges come from training views."""
+    pictures = Views.load(all_views(work, seed)[:1]).pictures[:CALIBRATION_VIEWS]
     network = load_network(work / WEIGHTS)
-    data = int8_file(network, [tensor_of(crops[:, 0]), tensor_of(crops[:, 1])])
+    data = int8_file(network, [tensor_of(part) for part in (pictures[::2], pictures[1::2])])
     entry = describe_file("liveness", FILE, data, ("logits",)) | {"licence": LICENCE, "source": SOURCE}
     before = next((e for e in read() if e["role"] == "liveness"), {})
     same = before.get("sha256") == entry["sha256"]

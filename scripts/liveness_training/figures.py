@@ -29,11 +29,6 @@ FRAMES = 12
 KINDS = ("video", "full", "crop")
 
 
-def area_of(scores: NDArray[np.float32], live: NDArray[np.float32]) -> float:
-    """Area under the ROC curve."""
-    return area(scores.astype(np.float64), (live > 0.5).astype(np.int64))
-
-
 def said_of(found: Iterable[Sight]) -> Said:
     """The raw logits of every sight, before any calibration."""
     network = Network(choose("litert"), load(MODELS), "liveness")

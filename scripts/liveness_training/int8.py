@@ -23,6 +23,9 @@ HEADROOM = 1.15
 TOP = 0.9999
 """Share of the activations that the ranges cover; the few beyond saturate."""
 
+VALID = 2
+"""The last layers, `gather` and the head, have no padding."""
+
 DESCRIPTION = "vouchbox liveness"
 
 
@@ -30,7 +33,7 @@ def activations(layers: list[Layer], pictures: Tensor) -> list[Tensor]:
     """What every layer gives for [n, 3, p, p]; the last are the logits [n, 2, 1, 1]."""
     given, x = [], pictures
     for number, (weight, bias, stride) in enumerate(layers):
-        x = padded(x, stride) if weight.shape[-1] == 3 else x
+        x = padded(x, stride) if number < len(layers) - VALID else x
         x = functional.conv2d(x, weight, bias, stride)
         x = torch.relu(x) if number < len(layers) - 1 else x
         given.append(x)
@@ -68,12 +71,12 @@ def int8_file(network: Liveness, batches: list[Tensor]) -> bytes:
         options = schema.Conv2DOptionsT()
         options.strideH = options.strideW = stride
         options.dilationHFactor = options.dilationWFactor = 1
-        size = weight.shape[-1]
-        options.padding = schema.Padding.SAME if size == 3 else schema.Padding.VALID
+        same = number < len(layers) - VALID
+        options.padding = schema.Padding.SAME if same else schema.Padding.VALID
         last = number == len(layers) - 1
         activation = schema.ActivationFunctionType
         options.fusedActivationFunction = activation.NONE if last else activation.RELU
-        side = -(-side // stride) if size == 3 else side - size + 1
+        side = -(-side // stride) if same else side - weight.shape[-1] + 1
         constants[w] = weight.permute(0, 2, 3, 1).contiguous().numpy()
         constants[b] = bias.numpy()
         shapes[out] = (1, side, side, len(bias))

@@ -1,11 +1,14 @@
-"""The training itself: true labels, the teacher's opinion and the teacher's features, on crops that were
-drawn before. Seeded; the same arrays and seed give the same network up to the order of float sums."""
+"""The training itself: the network learns to say of every view what the teacher said of the same pixels, its
+mean margin by both logits, both margins and both embeddings by a projection that is thrown away afterwards.
+
+A fixed number of steps from a seed, and the last weights count: no checkpoint is chosen by anything. The same
+views and seed give the same network up to the order of float sums.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,120 +18,70 @@ from torch import Tensor
 from torch.nn import functional
 
 from .network import Liveness
+from .views import Views
 
-BATCH = 96
-TEACHER_WEIGHT = 0.75
-"""How much the teacher's opinion counts beside the true label for the wide crop; CLOSE_SHARE of it for the
-close one. A simulated attack that shows no sign of one teaches nothing good by its true label alone."""
+BATCH = 128
+MARGIN_LIMIT = 6.0
+"""Margins beyond this are all the same: the teacher is sure."""
 
-CLOSE_SHARE = 0.6
-FEATURE_WEIGHT = 1.0
-SMOOTHING = 0.03
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """Crops [n, 2, p, p, 3], true labels [n], teacher's probability [n], normalised embeddings [n, 256]."""
-
-    crops: NDArray[np.uint8]
-    live: NDArray[np.float32]
-    teacher: NDArray[np.float32]
-    embeddings: NDArray[np.float32]
+MARGINS_WEIGHT, EMBEDDINGS_WEIGHT = 0.5, 0.7
+EMBEDDING_LIMIT = 5.0
+WEIGHT_DECAY = 0.02
+WARM_UP = 100
+EVERY = 200
+"""Steps between two reports."""
 
 
-def augmented(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Crops [n, 3, p, p] in 0..1, changed as the camera model does, but cheaply: mirrored, regraded, shifted
-    by pixels, noised, softened. Both classes alike."""
-    n = len(x)
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(*shape, generator=generator)
-
-    flip = torch.rand(n, generator=generator) < 0.5
-    x = torch.where(flip[:, None, None, None], x.flip(3), x)
-    dx, dy = (int(v) for v in torch.randint(-4, 5, (2,), generator=generator))
-    x = x.roll((dy, dx), (2, 3))
-    if torch.rand(1, generator=generator).item() < 0.3:
-        soft = functional.avg_pool2d(functional.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
-        share = uniform(0.0, 0.8, n, 1, 1, 1)
-        x = x * (1 - share) + soft * share
-    gain = torch.exp(0.12 * torch.randn(n, 1, 1, 1, generator=generator)) * torch.exp(
-        0.05 * torch.randn(n, 3, 1, 1, generator=generator)
-    )
-    x = x * gain
-    if torch.rand(1, generator=generator).item() < 0.3:
-        x = x + uniform(0.0, 0.02, n, 1, 1, 1) * torch.randn(x.shape, generator=generator)
-    return x.clamp(0.0, 1.0)
-
-
-def tensor_of(crops: NDArray[np.uint8]) -> Tensor:
+def tensor_of(pictures: NDArray[np.uint8]) -> Tensor:
     """[n, p, p, 3] bytes to [n, 3, p, p] in 0..1."""
-    return torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2))).float() / 255.0
-
-
-def loss_of(
-    network: Liveness, lesson: Lesson, chosen: NDArray[np.int64], generator: torch.Generator
-) -> Tensor:
-    """The loss on the samples `chosen`."""
-    crops = lesson.crops[chosen]
-    both = augmented(
-        torch.cat([tensor_of(crops[:, 0]), tensor_of(crops[:, 1])]).contiguous(
-            memory_format=torch.channels_last
-        ),
-        generator,
-    )
-    logits, features = network(both)
-    n = len(chosen)
-    live = torch.from_numpy(lesson.live[chosen]) * (1 - 2 * SMOOTHING) + SMOOTHING
-    opinion = torch.from_numpy(lesson.teacher[chosen]).clamp(0.02, 0.98)
-    known = torch.from_numpy(lesson.embeddings[chosen])
-    total = torch.zeros(())
-    for scale, weight in ((0, CLOSE_SHARE * TEACHER_WEIGHT), (1, TEACHER_WEIGHT)):
-        said = logits[scale * n : (scale + 1) * n, scale]
-        target = (1 - weight) * live + weight * opinion
-        total = total + functional.binary_cross_entropy_with_logits(said, target)
-        guess = network.project[scale](features[scale * n : (scale + 1) * n])
-        share = FEATURE_WEIGHT * (CLOSE_SHARE if scale == 0 else 1.0)
-        total = total + share * functional.mse_loss(guess, known)
-    return total
+    x = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255.0
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def train(
-    network: Liveness,
-    lesson: Lesson,
-    epochs: int,
-    rate: float,
-    seed: int,
-    report: Callable[[int, float], None],
+    network: Liveness, views: Views, steps: int, rate: float, seed: int, report: Callable[[int, float], None]
 ) -> None:
-    """`epochs` rounds with AdamW and a cosine schedule; `report` hears of each round's mean loss.
+    """`steps` steps of AdamW with a cosine schedule; `report` hears now and then of the mean absolute error
+    of the margin.
 
-    In a process group each process takes its own part of every batch, and gradients are averaged: two threads
+    In a process group each process takes its own part of every batch and gradients are averaged: two threads
     of one process get in each other's way on a busy machine, two processes do not."""
     rank, world = (together.get_rank(), together.get_world_size()) if together.is_initialized() else (0, 1)
-    generator = torch.Generator().manual_seed(seed + rank)
-    order = np.random.default_rng(seed)
-    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=0.02)
-    steps = max(1, len(lesson.live) // BATCH) * epochs
+    chance = np.random.default_rng((seed, rank))
+    known = views.embeddings.astype(np.float32)
+    mean, spread = known.mean(0), known.std(0) + 1e-3
+    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda step: min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0))),
+        lambda step: min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0))),
     )
     network.train()
-    for epoch in range(epochs):
-        places = order.permutation(len(lesson.live))
-        losses = []
-        for start in range(0, len(places) - BATCH + 1, BATCH):
-            part = places[start : start + BATCH][rank::world]
-            loss = loss_of(network, lesson, np.sort(part), generator)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            if world > 1:
-                _averaged(network, world)
-            optimizer.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
-        report(epoch, float(np.mean(losses)))
+    errors = []
+    for step in range(1, steps + 1):
+        chosen = chance.integers(0, len(views.pictures), BATCH // world)
+        pictures = tensor_of(views.pictures[chosen])
+        if chance.random() < 0.5:
+            pictures = pictures.flip(3)
+        margins = torch.from_numpy(views.margins[chosen]).clamp(-MARGIN_LIMIT, MARGIN_LIMIT)
+        embeddings = torch.from_numpy((known[chosen] - mean) / spread).clamp(
+            -EMBEDDING_LIMIT, EMBEDDING_LIMIT
+        )
+        logits, guess = network(pictures)
+        target = margins.mean(1, keepdim=True)
+        loss = (
+            functional.smooth_l1_loss(logits, target.expand_as(logits))
+            + MARGINS_WEIGHT * functional.smooth_l1_loss(guess[:, :2], margins)
+            + EMBEDDINGS_WEIGHT * functional.mse_loss(guess[:, 2:], embeddings)
+        )
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if world > 1:
+            _averaged(network, world)
+        optimizer.step()
+        schedule.step()
+        errors.append(float((logits.detach().mean(1) - target[:, 0]).abs().mean()))
+        if step % EVERY == 0 or step == steps:
+            report(step, float(np.mean(errors[-EVERY:])))
     network.eval()
 
 

@@ -144,7 +144,7 @@ def sights(data: Path, chosen: list[Row], most: int) -> Iterator[Sight]:
 
 MATERIAL = "material.pickle"
 CLIP_FRAMES = 30
-SUBJECT_SESSIONS = 60
+SUBJECT_SESSIONS = 200
 
 
 def gather_material(data: Path, path: Path, seed: int) -> int:
@@ -154,7 +154,7 @@ def gather_material(data: Path, path: Path, seed: int) -> int:
     real = list(sights(data, training_rows(data), CLIP_FRAMES))
     if not all(sight.row.train for sight in real):
         raise ValueError("a row that may not be learnt from is among the material")
-    drawn = list(subjects(SUBJECT_SESSIONS, seed))
+    drawn = list(subjects(data / PORTRAITS, SUBJECT_SESSIONS, seed))
     with path.open("wb") as file:
         pickle.dump((real, drawn), file)
     return len(real) + len(drawn)

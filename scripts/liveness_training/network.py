@@ -7,13 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-PIXELS = 112
-STEM = ((3, 16, 2), (16, 24, 2), (24, 48, 2), (48, 64, 1), (64, 96, 2), (96, 96, 1), (96, 128, 2))
-"""Input and output channels and stride of each 3x3 convolution: 112 pixels become 4."""
+PIXELS = 80
+STEM = (
+    *((3, 16, 2), (16, 32, 2), (32, 32, 1), (32, 64, 2)),
+    *((64, 64, 1), (64, 96, 2), (96, 96, 1), (96, 128, 2)),
+)
+"""Input and output channels and stride of each 3x3 convolution: 80 pixels become 3."""
 
 WIDE = 64
-TEACHER = 256
-"""Length of the teacher's two embeddings."""
+TEACHER = 2 + 256
+"""The teacher's two margins and its two embeddings, which training predicts from the features."""
 
 
 def padded(x: Tensor, stride: int) -> Tensor:
@@ -24,27 +27,26 @@ def padded(x: Tensor, stride: int) -> Tensor:
 
 
 class Liveness(nn.Module):
-    """[n, 3, 112, 112] in 0..1 to logits [n, 2]: place 0 is read for the close crop, 1 for the wide one.
-    `features` [n, 64] feed the head, and in training a projection to the teacher's embeddings."""
+    """[n, 3, 80, 80] in 0..1 to logits [n, 2]: place 0 is read for the close crop, 1 for the wide one.
+    The features before the head also feed, in training only, a projection to all that the teacher said."""
 
     def __init__(self) -> None:
         super().__init__()
         self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, stride, bias=False) for a, b, stride in STEM)
         self.norms = nn.ModuleList(nn.BatchNorm2d(b) for _, b, _ in STEM)
-        # The last convolution sees the whole 4 x 4 field, so that the head knows where an edge was.
-        self.gather = nn.Conv2d(STEM[-1][1], WIDE, 4, bias=False)
+        # The last convolution sees the whole 3 x 3 field, so that the head knows where an edge was.
+        self.gather = nn.Conv2d(STEM[-1][1], WIDE, 3, bias=False)
         self.gather_norm = nn.BatchNorm2d(WIDE)
-        self.drop = nn.Dropout(0.2)
         self.head = nn.Conv2d(WIDE, 2, 1)
-        self.project = nn.ModuleList(nn.Linear(WIDE, TEACHER) for _ in range(2))
+        self.project = nn.Linear(WIDE, TEACHER)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and features."""
+        """Logits, and the guess of what the teacher said [n, 258]."""
         x = pictures
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = torch.relu(norm(convolution(padded(x, convolution.stride[0]))))
         x = torch.relu(self.gather_norm(self.gather(x)))
-        return self.head(self.drop(x)).flatten(1), x.flatten(1)
+        return self.head(x).flatten(1), self.project(x.flatten(1))
 
     def folded(self) -> list[tuple[Tensor, Tensor, int]]:
         """Every convolution as weight, bias and stride, batch norms folded in; `gather`, head last."""

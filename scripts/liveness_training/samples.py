@@ -20,7 +20,7 @@ from .media import Medium, gridded, mirrored, on_paper, on_screen, rastered, shi
 SMALLEST_FACE, LARGEST_FACE = 44.0, 200.0
 """Side of the face box in the camera's pixels."""
 
-LARGEST_CANVAS = 480
+LARGEST_CANVAS = 420
 
 TIGHT = 0.22
 """Share of samples whose frame ends right around the face, as crops in data sets do."""

@@ -1,40 +1,24 @@
 """The published Silent-Face pair, rebuilt in PyTorch from the shapes of its weights: a labeller of training
 pictures and a judge of the recapture simulator. Nothing of it goes into a model of ours but what it says.
 
-Source: minivision-ai/Silent-Face-Anti-Spoofing (Apache-2.0). Input: BGR 0..255, 80 x 80, the face box's own
-proportions times 2.7 and 4.0. Output: softmax over three classes, of which class 1 is bona fide.
+Source: minivision-ai/Silent-Face-Anti-Spoofing (Apache-2.0). Input: BGR 0..255, 80 x 80; output: softmax over
+three classes, of which class 1 is bona fide. Here both look at the very picture that our network sees.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-FILES = {2.7: "2.7_80x80_MiniFASNetV2.pth", 4.0: "4_0_0_80x80_MiniFASNetV1SE.pth"}
-PIXELS = 80
+FILES = ("2.7_80x80_MiniFASNetV2.pth", "4_0_0_80x80_MiniFASNetV1SE.pth")
 BONA_FIDE = 1
 
 Weights = dict[str, Tensor]
-
-
-def teacher_crop(frame: NDArray[np.uint8], box: tuple[float, ...], times: float) -> NDArray[np.uint8]:
-    """The pair's own crop of an RGB frame: `times` the box (left, top, right, bottom), scaled down and then
-    shifted so that it stays inside; 80 x 80 x 3, BGR."""
-    height, width = frame.shape[:2]
-    left, top, right, bottom = box
-    wide, tall = right - left, bottom - top
-    times = min((height - 1) / tall, (width - 1) / wide, times)
-    half_w, half_h = wide * times / 2, tall * times / 2
-    x = min(max((left + right) / 2, half_w), width - 1 - half_w)
-    y = min(max((top + bottom) / 2, half_h), height - 1 - half_h)
-    part = frame[int(y - half_h) : int(y + half_h) + 1, int(x - half_w) : int(x + half_w) + 1]
-    return np.ascontiguousarray(cv2.resize(part, (PIXELS, PIXELS))[..., ::-1])
 
 
 class Teacher(nn.Module):
@@ -96,28 +80,28 @@ class Teacher(nn.Module):
 
 
 class Pair:
-    """Both networks; `label` says what they think of crops that `teacher_crop` cut."""
+    """Both networks, and what they say of pictures."""
 
     def __init__(self, folder: Path) -> None:
-        self._nets = {
-            times: Teacher(torch.load(next(folder.rglob(name)), map_location="cpu", weights_only=True))
-            for times, name in FILES.items()
-        }
+        self._nets = [
+            Teacher(torch.load(next(folder.rglob(name)), map_location="cpu", weights_only=True))
+            for name in FILES
+        ]
 
     @torch.no_grad()
-    def label(
-        self, close: NDArray[np.uint8], wide: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Of crops [n, 80, 80, 3] at 2.7 and 4.0: the probability of bona fide [n, 2], one for each network,
-        and both embeddings [n, 256]."""
-        said, known = [], []
-        for start in range(0, len(close), 256):
-            probabilities, embeddings = [], []
-            for net, crops in zip(self._nets.values(), (close, wide), strict=True):
-                batch = torch.from_numpy(crops[start : start + 256]).permute(0, 3, 1, 2).float()
-                logits, embedding = net(batch)
-                probabilities.append(logits.softmax(1)[:, BONA_FIDE])
-                embeddings.append(embedding)
-            said.append(torch.stack(probabilities, 1))
-            known.append(torch.cat(embeddings, 1))
-        return torch.cat(said).numpy(), torch.cat(known).numpy()
+    def judge(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+        """What both networks say of the very same RGB pictures [n, 80, 80, 3]: margins [n, 2] (log odds of
+        bona fide against both attack classes) and embeddings [n, 256]."""
+        margins, known = [], []
+        for start in range(0, len(pictures), 256):
+            rgb = pictures[start : start + 256]
+            batch = torch.from_numpy(np.ascontiguousarray(rgb[..., ::-1])).permute(0, 3, 1, 2).float()
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            said = [net(batch) for net in self._nets]
+            odds = [
+                logits[:, BONA_FIDE] - torch.logsumexp(logits[:, [i for i in range(3) if i != BONA_FIDE]], 1)
+                for logits, _ in said
+            ]
+            margins.append(torch.stack(odds, 1))
+            known.append(torch.cat([embedding for _, embedding in said], 1))
+        return torch.cat(margins).numpy(), torch.cat(known).half().numpy()

@@ -67,7 +67,8 @@ def test_a_crop_at_the_edge_is_shifted_and_holds_the_frames_own_pixels(place: tu
         square = square_around(box, times, WIDTH, HEIGHT)
         assert square is not None
         part = frame[square.top : square.top + square.side, square.left : square.left + square.side]
-        assert np.array_equal(crop, cv2.resize(part, (48, 48), interpolation=cv2.INTER_LINEAR))
+        large = cv2.resize(part, (67, 67), interpolation=cv2.INTER_LINEAR)
+        assert np.array_equal(crop, cv2.resize(large, (48, 48), interpolation=cv2.INTER_AREA))
 
 
 def test_crops_lie_in_the_memory_that_was_given_and_nowhere_else() -> None:
@@ -82,6 +83,7 @@ def test_crops_lie_in_the_memory_that_was_given_and_nowhere_else() -> None:
     assert {name: (int(b.min()), int(b.max())) for name, b in given.items()} == {
         "passive-close": (77, 77),
         "passive-context": (77, 77),
+        "passive-sampled": (77, 77),
     }
     assert crops.close is given["passive-close"]
     assert crops.context is given["passive-context"]

@@ -23,6 +23,10 @@ CLOSE = 1.2
 CONTEXT = 2.7
 """Side of the wide crop: edges of paper, bezels of screens and hands show here."""
 
+SAMPLING = 1.4
+"""A crop is sampled at so many times its final side and averaged down from there: sampling alone would alias,
+averaging the whole square would smooth away the grain of skin, paper and screens."""
+
 SMALLEST_PX = 16
 """A square of fewer pixels tells nothing, and is not cut."""
 
@@ -54,11 +58,24 @@ def square_around(box: Box, times: float, width: int, height: int) -> Square | N
     return Square(left, top, side)
 
 
+def sampled_side(pixels: int) -> int:
+    """Side of what is sampled for a crop of `pixels`."""
+    return round(SAMPLING * pixels)
+
+
+def sample(frame: Image, square: Square, into: Image) -> None:
+    """Write the pixels of `square`, sampled bilinearly, into `into`, which is square and of any size."""
+    part = frame[square.top : square.top + square.side, square.left : square.left + square.side]
+    cv2.resize(part, into.shape[:2], dst=into, interpolation=cv2.INTER_LINEAR)
+
+
 class FaceCrops:
     """The two crops of one face, each `pixels` x `pixels` x 3, RGB, in `scratch`."""
 
     def __init__(self, scratch: Scratch, pixels: int) -> None:
         self._pixels = pixels
+        side = sampled_side(pixels)
+        self._sampled: Image = scratch("passive-sampled", (side, side, 3), np.uint8)
         self.close: Image = scratch("passive-close", (pixels, pixels, 3), np.uint8)
         self.context: Image = scratch("passive-context", (pixels, pixels, 3), np.uint8)
 
@@ -69,7 +86,6 @@ class FaceCrops:
         if near is None or wide is None:
             return False
         for square, into in ((near, self.close), (wide, self.context)):
-            part = frame[square.top : square.top + square.side, square.left : square.left + square.side]
-            # Bilinear sampling, not averaging: the fine grain of skin, paper and screens is what counts here.
-            cv2.resize(part, (self._pixels, self._pixels), dst=into, interpolation=cv2.INTER_LINEAR)
+            sample(frame, square, self._sampled)
+            cv2.resize(self._sampled, (self._pixels, self._pixels), dst=into, interpolation=cv2.INTER_AREA)
         return True

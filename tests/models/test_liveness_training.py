@@ -1,0 +1,106 @@
+"""What the liveness network learns from: training rows only, one camera for both classes. Its calibration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liveness_training import calibration, samples
+from liveness_training.calibration import Calibration, Said
+from liveness_training.material import Row, Sight, rows, training_rows
+from liveness_training.variation import varied
+from vouchbox.vision.passive import CLIP
+
+HEAD = "path,kind,label,attack,person,width,height,frames,fps,licence,train,note,sha1\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "liveness.csv").write_text(
+        HEAD
+        + "a/one.mp4,video,bonafide,none,ann,640,480,10,25,MIT,yes,,0\n"
+        + "b/two.mp4,video,attack,replay_phone,bob,640,480,10,25,unknown,no,,0\n"
+        + "c/three.png,crop,attack,print,cid,100,100,,,research,,,0\n"
+    )
+    (tmp_path / "pypi_public_domain").mkdir()
+    (tmp_path / "pypi_public_domain" / "portrait2.jpg").touch()
+    return tmp_path
+
+
+def test_only_rows_marked_for_training_and_the_public_domain_portraits_are_learnt_from(folder: Path) -> None:
+    learnt = training_rows(folder)
+    assert [(row.path, row.person) for row in learnt] == [
+        ("a/one.mp4", "ann"),
+        ("pypi_public_domain/portrait2.jpg", "portrait"),
+    ]
+    assert len(rows(folder)) == 3
+    assert [row.train for row in rows(folder)] == [True, False, False]
+
+
+@pytest.fixture(scope="module")
+def sight() -> Sight:
+    frame = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
+    row = Row("x.mp4", "video", True, "none", "nobody", True)
+    return Sight(frame, (110.0, 60.0, 210.0, 180.0), None, row)
+
+
+def test_the_same_seed_gives_the_same_sample_and_another_gives_another(sight: Sight) -> None:
+    for make in (samples.bona_fide, lambda s, r: samples.attack(varied(s, [s], r), s, r)):
+        one, again, other = (make(sight, np.random.default_rng(seed)) for seed in (5, 5, 6))
+        assert np.array_equal(one.frame, again.frame)
+        assert one.box == again.box
+        assert one.frame.shape != other.frame.shape or not np.array_equal(one.frame, other.frame)
+
+
+@pytest.mark.parametrize("species", ["print", "replay"])
+def test_a_recapture_is_an_attack_with_the_face_in_the_frame(sight: Sight, species: str) -> None:
+    for seed in range(12):
+        made = samples.attack(sight, sight, np.random.default_rng(seed), species)
+        height, width = made.frame.shape[:2]
+        x, y = (made.box[0] + made.box[2]) / 2, (made.box[1] + made.box[3]) / 2
+        assert (made.bonafide, made.species, made.frame.dtype) == (False, species, np.uint8)
+        assert 0 <= x < width
+        assert 0 <= y < height
+        assert max(made.box[2] - made.box[0], made.box[3] - made.box[1]) > 25
+
+
+def test_both_classes_come_in_the_same_sizes(sight: Sight) -> None:
+    def sizes(make: object) -> np.ndarray:
+        made = [make(sight, np.random.default_rng(seed)) for seed in range(60)]  # type: ignore[operator]
+        return np.array([max(m.box[2] - m.box[0], m.box[3] - m.box[1]) for m in made])
+
+    live, shown = sizes(samples.bona_fide), sizes(lambda s, r: samples.attack(s, s, r))
+    assert abs(np.log(np.median(live) / np.median(shown))) < 0.35
+
+
+def said(live: list[float], attacks: list[float]) -> Said:
+    values = np.array(live + attacks)
+    paths = np.array([f"{n:03d}" for n in range(len(values))])
+    labels = np.array([1] * len(live) + [0] * len(attacks))
+    return Said(np.stack([values, values], axis=1), paths, labels)
+
+
+def test_the_operating_point_rejects_at_most_one_bona_fide_clip_in_twenty() -> None:
+    random = np.random.default_rng(2)
+    material = said(random.normal(1.0, 1.0, 41).tolist(), random.normal(-1.0, 1.0, 30).tolist())
+    chosen = calibration.calibrate(material, ())
+    scores, live = calibration.pooled(material, chosen)
+    assert 0 < (scores[live == 1] < 0).sum() <= 2
+    assert calibration.area(scores, live) > 0.8
+
+
+def test_where_the_classes_lie_apart_the_operating_point_lies_between_them() -> None:
+    material = said([2.0, 2.5, 3.0] * 7, [-2.0, -1.0])
+    scores, live = calibration.pooled(material, calibration.calibrate(material, ()))
+    assert (scores[live == 1] > 0.5).all()
+    assert (scores[live == 0] < -0.5).all()
+
+
+def test_a_clip_is_the_mean_of_its_frames_and_no_frame_counts_beyond_the_limit() -> None:
+    logits = np.array([[1000.0, 1000.0], [0.0, 0.0], [-2.0, -2.0]])
+    material = Said(logits, np.array(["a", "a", "b"]), np.array([1, 1, 0]))
+    scores, live = calibration.pooled(material, Calibration((0.5, 0.5), (0.0, 0.0)))
+    assert scores.tolist() == [CLIP / 2, -2.0]
+    assert live.tolist() == [1, 0]
