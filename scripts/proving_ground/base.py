@@ -13,7 +13,6 @@ import subprocess
 from pathlib import Path
 
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "systemd,systemd-sysv,dbus,python3,ca-certificates,iproute2"
 """What Raspberry Pi OS Lite has and these tests need; of vouchbox's dependencies only Python."""
 
@@ -42,7 +41,7 @@ def cgroup2() -> Path | None:
 
 def base(root: Path = ROOT) -> Path:
     """The unpacked system, made now where it is missing."""
-    recipe = hashlib.sha256(f"{SUITE} {MIRROR} {PACKAGES} 2".encode()).hexdigest()[:12]
+    recipe = hashlib.sha256(f"{SUITE} {PACKAGES} 3".encode()).hexdigest()[:12]
     folder = root / ".cache" / "appliance" / f"{SUITE}-{recipe}"
     if folder.is_dir():
         return folder
@@ -58,7 +57,7 @@ def _make(folder: Path) -> None:
     fresh = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(fresh, ignore_errors=True)
     subprocess.run(
-        ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(fresh), MIRROR],
+        ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(fresh)],
         check=True,
     )
     # Each boot is a machine of its own. An empty file is no first boot, which would switch on all there is.
