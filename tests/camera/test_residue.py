@@ -4,7 +4,6 @@ buffers, not in numpy's temporaries. Another process reads all of its memory to 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import textwrap
@@ -15,6 +14,10 @@ import numpy as np
 import pytest
 
 from vouchbox.camera.clip import ClipSource
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from proving_ground.canary import in_memory
 
 SESSION = textwrap.dedent(
     """
@@ -70,24 +73,6 @@ def stretches(path: Path) -> list[bytes]:
     return pieces
 
 
-def found_in(process: int, pieces: list[bytes]) -> int:
-    """How many of `pieces` stand anywhere in the writable memory of `process`."""
-    left = set(pieces)
-    with Path(f"/proc/{process}/mem").open("rb", buffering=0) as memory:
-        for line in Path(f"/proc/{process}/maps").read_text().splitlines():
-            region = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
-            if region is None:
-                continue
-            low, high = (int(part, 16) for part in region.groups())
-            try:
-                memory.seek(low)
-                data = memory.read(high - low)
-            except (OSError, OverflowError):
-                continue
-            left -= {piece for piece in left if piece in data}
-    return len(set(pieces)) - len(left)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="reading another process that is not dumpable takes root")
 @pytest.mark.parametrize("moment", ["during", "after"])
 def test_no_pixel_is_left_in_the_process_after_a_clip(noisy_clip: Path, moment: str) -> None:
@@ -101,7 +86,7 @@ def test_no_pixel_is_left_in_the_process_after_a_clip(noisy_clip: Path, moment: 
     assert child.stdout is not None
     try:
         assert child.stdout.readline() == "ready\n"
-        found = found_in(child.pid, stretches(noisy_clip))
+        found = in_memory(child.pid, set(stretches(noisy_clip)))
     finally:
         child.kill()
         child.communicate()

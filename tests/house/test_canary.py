@@ -4,51 +4,26 @@ from __future__ import annotations
 
 import base64
 import os
-import re
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from vouchbox.camera.clip import ClipSource
 from vouchbox.messages import Action, Level
 from vouchbox.relying_party.ledger import Ledger
 from vouchbox.simulator.house import House
 from vouchbox.simulator.visit import Visit, visit
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from proving_ground.canary import disguised, in_memory, runs
+
 OpenHouse = Callable[..., House]
 
 ROOMS = ("vault", "kiosk", "uplink", "vision", "relying-party")
 FILE_LIMIT = 64 * 1024 * 1024
-RUN = slice(100, 140)
-"""Columns of the noise that make one run: 40 pixels, as one plane (40 bytes) and as RGB (120 bytes)."""
-
-
-def runs(clip: Path) -> set[bytes]:
-    """Pieces of the noise exactly as the box's decoder delivers them. Being grey it is one and the same
-    in RGB, BGR and (one byte a pixel) in luma and every plane."""
-    source, pieces = ClipSource(clip, pace="fast"), set()
-    opened = source.open()
-    frame = np.zeros((opened.height, opened.width, 3), np.uint8)
-    while source.capture(frame) is not None:
-        for row in (60, 68):
-            pieces.add(frame[row, RUN, 0].tobytes())
-            pieces.add(frame[row, RUN].tobytes())
-    source.close()
-    return pieces
-
-
-def disguised(pieces: Iterable[bytes]) -> set[bytes]:
-    """The pieces as they are, in hex, and as they look inside base64 and base64url at any offset."""
-    found: set[bytes] = set()
-    for piece in pieces:
-        found |= {piece, piece.hex().encode(), piece.hex().upper().encode()}
-        for offset in range(3):
-            whole = piece[offset : offset + (len(piece) - offset) // 3 * 3]
-            found |= {base64.b64encode(whole), base64.urlsafe_b64encode(whole)}
-    return found
 
 
 def files_with(needles: set[bytes], files: Iterable[Path]) -> list[Path]:
@@ -66,24 +41,6 @@ def files_with(needles: set[bytes], files: Iterable[Path]) -> list[Path]:
     return guilty
 
 
-def in_memory(process: int, pieces: set[bytes]) -> int:
-    """How many of `pieces` stand in the writable memory of `process`."""
-    left = set(pieces)
-    with Path(f"/proc/{process}/mem").open("rb", buffering=0) as memory:
-        for line in Path(f"/proc/{process}/maps").read_text().splitlines():
-            region = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
-            if region is None:
-                continue
-            low, high = (int(part, 16) for part in region.groups())
-            try:
-                memory.seek(low)
-                data = memory.read(high - low)
-            except (OSError, OverflowError):
-                continue
-            left -= {piece for piece in left if piece in data}
-    return len(pieces) - len(left)
-
-
 def temporary_files() -> set[Path]:
     return {path for folder in ("/dev/shm", "/tmp", "/var/tmp") for path in Path(folder).glob("*")}
 
@@ -92,7 +49,7 @@ def temporary_files() -> set[Path]:
 def test_no_pixel_of_a_session_is_in_any_file_database_log_or_message(
     open_house: OpenHouse, clip: Path, tmp_path: Path
 ) -> None:
-    needles = disguised(runs(clip))
+    needles = set(disguised(runs(clip)))
     before = temporary_files()
     house = open_house(f"clip:{clip}")
     seen = visit(house, Action.ENROLL, Level.PASSIVE)
