@@ -108,15 +108,12 @@ class Config(_Section, frozen=True):
     uplink: Uplink = Uplink()
 
     def with_credentials(self, folder: Path) -> Config:
-        """The same, but secrets are read from `folder`, where systemd handed them to this unit.
+        """The same, but the uplink's TLS key is read from `folder`, where systemd handed it to this unit.
 
-        The vault's keys and the uplink's TLS key keep their file names there.
+        It keeps its file name there. The vault finds its own credentials by itself (keys_file.find).
         """
-        return msgspec.structs.replace(
-            self,
-            vault=msgspec.structs.replace(self.vault, keys=folder),
-            uplink=msgspec.structs.replace(self.uplink, key=folder / self.uplink.key.name),
-        )
+        key = folder / self.uplink.key.name
+        return msgspec.structs.replace(self, uplink=msgspec.structs.replace(self.uplink, key=key))
 
     def socket(self, room: Literal["vision", "uplink", "kiosk", "counter"]) -> Path:
         """Where the vault listens for `room`."""
@@ -126,11 +123,18 @@ class Config(_Section, frozen=True):
 def load(path: Path) -> Config:
     """Read and check `path`; raises ConfigError with the offending key."""
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Config, dec_hook=_path)
+        data = path.read_bytes()
     except OSError as problem:
         raise ConfigError(f"can't read {path} ({problem.strerror})", "give a readable file") from None
+    return parse(data, str(path))
+
+
+def parse(data: bytes, where: str) -> Config:
+    """The configuration that `data` (TOML) describes; `where` is named in the ConfigError it may raise."""
+    try:
+        return msgspec.toml.decode(data, type=Config, dec_hook=_path)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{path} is wrong ({problem})", "correct that key") from None
+        raise ConfigError(f"{where} is wrong ({problem})", "correct that key") from None
 
 
 def _path(kind: type, value: object) -> object:

@@ -107,8 +107,8 @@ def _documents(root: Path, folder: Path) -> None:
     examples = folder / "examples"
     for name in ("mosquitto.conf", "acl"):
         _copy(root / "device" / "vouchbox" / "uplink" / "broker" / name, examples / "broker" / name)
-    _copy(root / "systemd" / "encrypted-keys.conf", examples / "encrypted-keys.conf")
-    _copy(root / "systemd" / "encrypted-tls-key.conf", examples / "encrypted-tls-key.conf")
+    for name in ("encrypted-keys.conf", "encrypted-token-pin.conf", "encrypted-tls-key.conf"):
+        _copy(root / "systemd" / name, examples / name)
 
 
 def _copy(source: Path, target: Path) -> None:

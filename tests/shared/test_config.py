@@ -54,13 +54,13 @@ def test_every_reason_has_its_sentence() -> None:
     assert set(SENTENCES) == set(Reason)
 
 
-def test_keys_are_read_where_systemd_handed_them_over(tmp_path: Path) -> None:
+def test_of_a_units_credentials_the_configuration_knows_the_tls_key_alone(tmp_path: Path) -> None:
     config = load(written(tmp_path, GOOD + "[uplink]\nkey = '/etc/vouchbox/tls/box.key'\n"))
     handed = config.with_credentials(Path("/run/credentials/room"))
-    assert handed.vault.keys == Path("/run/credentials/room")
     assert handed.uplink.key == Path("/run/credentials/room/box.key")
     assert handed.uplink.certificate == config.uplink.certificate
-    assert config.vault.keys == Path("/etc/vouchbox/keys")
+    assert handed.vault == config.vault, "the vault's keys are found by the vault"
+    assert config.uplink.key == Path("/etc/vouchbox/tls/box.key")
 
 
 def test_a_room_may_be_given_to_a_user_by_name_or_number(tmp_path: Path) -> None:

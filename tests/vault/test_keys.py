@@ -265,6 +265,17 @@ def test_a_credential_of_systemd_comes_before_the_folder(
         keys.load(tmp_path / "keys")
 
 
+def test_where_the_folder_is_closed_the_credentials_are_all_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provision.create_identity(tmp_path / "credentials", audience=AUDIENCE)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    keys.load(tmp_path / "closed")
+    (tmp_path / "credentials" / keys.SIGNING_FILE).unlink()
+    with pytest.raises(KeyStoreError, match=f"can't read .*credentials/{keys.SIGNING_FILE}"):
+        keys.load(tmp_path / "closed")
+
+
 def grant(path: Path, *entries: tuple[int, int, int]) -> None:
     try:
         os.setxattr(path, "system.posix_acl_access", access_list(*entries))

@@ -86,6 +86,21 @@ def test_a_key_that_can_be_read_out_is_not_used(folder: Path, softhsm: SoftHsm) 
         provision.create_identity(folder, audience=AUDIENCE, token=softhsm.config, token_key=identifier)
 
 
+def test_the_pin_is_read_where_systemd_handed_it_over(
+    folder: Path, softhsm: SoftHsm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provisioned(folder, softhsm)
+    handed = tmp_path / "credentials"
+    handed.mkdir()
+    (folder / keys.PIN_FILE).rename(handed / keys.PIN_FILE)
+    with pytest.raises(KeyStoreError, match=r"token\.pin"):
+        keys.load(folder, softhsm.config).signer.sign("eat+jwt", {})
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
+    signer = keys.load(folder, softhsm.config).signer
+    assert signer.sign("eat+jwt", {})
+    signer.close()
+
+
 def test_a_refused_pin_is_tried_once_and_never_shown(folder: Path, softhsm: SoftHsm) -> None:
     asked: list[str] = []
 

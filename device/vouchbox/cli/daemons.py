@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 
 from vouchbox import config as configuration
-from vouchbox.config import Config
 from vouchbox.errors import UsageError
 from vouchbox.notify import Notifier
 
@@ -31,13 +30,6 @@ def _log(level: int = logging.INFO) -> None:
     logging.basicConfig(stream=sys.stderr, level=level, format="%(name)s: %(message)s")
 
 
-def _load(path: Path) -> Config:
-    """The configuration, with the keys where systemd handed them to this unit, if it did."""
-    config = configuration.load(path)
-    handed = os.environ.get("CREDENTIALS_DIRECTORY")
-    return config.with_credentials(Path(handed)) if handed else config
-
-
 @click.command(epilog="Example: vouchbox vault --config /etc/vouchbox/vouchbox.toml")
 @_config
 def vault(path: Path) -> None:
@@ -45,7 +37,7 @@ def vault(path: Path) -> None:
     from vouchbox.vault import daemon
 
     _log()
-    daemon.run(_load(path), notifier=Notifier.of(os.environ))
+    daemon.run(configuration.load(path), notifier=Notifier.of(os.environ))
 
 
 @click.command(epilog="Example: vouchbox vision --config /etc/vouchbox/vouchbox.toml")
@@ -73,7 +65,10 @@ def uplink(path: Path) -> None:
     from vouchbox.uplink import daemon
 
     _log()
-    daemon.run(_load(path), notifier=Notifier.of(os.environ))
+    config, handed = configuration.load(path), os.environ.get("CREDENTIALS_DIRECTORY")
+    if handed:  # by systemd, to this unit alone
+        config = config.with_credentials(Path(handed))
+    daemon.run(config, notifier=Notifier.of(os.environ))
 
 
 @click.command(epilog="Example: vouchbox kiosk --config /etc/vouchbox/vouchbox.toml")

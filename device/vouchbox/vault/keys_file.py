@@ -95,10 +95,16 @@ def public_members(key: jwk.OKPKey | jwk.ECKey) -> dict[str, Any]:
 
 
 def find(directory: Path, name: str) -> Path:
-    """Where the file `name` lies: among this unit's credentials if it is there, else in `directory`."""
+    """Where the file `name` lies: among this unit's credentials if it is there, else in `directory`.
+
+    A unit to which `directory` is closed has its credentials and nothing else.
+    """
     folder = os.environ.get(CREDENTIALS)
-    credential = Path(folder, name) if folder else None
-    return credential if credential is not None and credential.exists() else directory / name
+    if not folder:
+        return directory / name
+    credential = Path(folder, name)
+    closed = not os.access(directory, os.X_OK)
+    return credential if closed or credential.exists() else directory / name
 
 
 def read_secret(path: Path) -> bytes:
