@@ -9,10 +9,27 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "device" / "vouchbox"
 SHARED = {"messages", "reasons", "errors", "config", "ipc", "notify"}
-ROOMS = {"camera", "vision", "vault", "uplink", "kiosk", "relying_party", "simulator", "evaluation", "cli"}
-DOORS = {"vision": {"camera"}, "simulator": ROOMS, "evaluation": {"camera", "vision"}, "cli": ROOMS}
+ROOMS = {
+    "camera",
+    "vision",
+    "vault",
+    "uplink",
+    "kiosk",
+    "relying_party",
+    "simulator",
+    "evaluation",
+    "doctor",
+    "cli",
+}
+DOORS = {
+    "vision": {"camera"},
+    "simulator": ROOMS,
+    "evaluation": {"camera", "vision"},
+    "doctor": {"camera", "vision", "vault", "uplink", "simulator"},
+    "cli": ROOMS,
+}
 """Doors beyond the room itself: camera and vision are one process; evaluation looks through both; simulator
-and cli assemble rooms."""
+and cli assemble rooms; doctor looks into every room of the box."""
 
 FOREIGN_TO = {
     "camera": {"socket", "ssl", "paho", "cryptography", "joserfc", "http", "urllib", "sqlite3", "requests"},

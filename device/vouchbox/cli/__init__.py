@@ -24,6 +24,7 @@ COMMANDS = {
     "vault": ("vouchbox.cli.daemons", "vault"),
     "uplink": ("vouchbox.cli.daemons", "uplink"),
     "kiosk": ("vouchbox.cli.daemons", "kiosk"),
+    "doctor": ("vouchbox.cli.doctor", "doctor"),
     "provision": ("vouchbox.cli.provision", "provision"),
     "relying-party": ("vouchbox.cli.relying_party", "relying_party"),
     "verify": ("vouchbox.cli.verify", "verify"),

@@ -80,9 +80,12 @@ Event = Up | Down | Settled | Arrived
 
 
 class Link:
-    """One connection to the broker of `config`. Call poll() whenever fileno() is ready, and once a second."""
+    """One connection to the broker of `config`. Call poll() whenever fileno() is ready, and once a second.
 
-    def __init__(self, config: Config, topics: Topics) -> None:
+    One that is only `visiting` has another name, no last will, and a session that ends with it (visit.py).
+    """
+
+    def __init__(self, config: Config, topics: Topics, *, visiting: bool = False) -> None:
         self._topics = topics
         self._where = f"{config.uplink.host}:{config.uplink.port}"
         self._settings = config.uplink
@@ -91,7 +94,8 @@ class Link:
         self._over = False
         self.dropped = 0
         """Messages refused here because of their size or shape."""
-        name = f"vouchbox.{config.box.site}.{config.box.device}"
+        self._visiting = visiting
+        name = f"vouchbox.{config.box.site}.{config.box.device}{'.visit' if visiting else ''}"
         client = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=mqtt.MQTTv5, manual_ack=True)
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.on_connect = self._connected
@@ -100,14 +104,15 @@ class Link:
         client.on_message = self._message
         client.on_publish = self._published
         client.on_log = self._logged
-        client.will_set(topics.status, OFFLINE, qos=1, retain=True)
+        if not visiting:
+            client.will_set(topics.status, OFFLINE, qos=1, retain=True)
         self._client = client
 
     def open(self) -> None:
         """Connect and greet; the answer comes as an event. Raises BrokerError."""
         self._client.tls_set_context(tls_context(self._settings))
         greeting = _properties(PacketTypes.CONNECT)
-        greeting.SessionExpiryInterval = SESSION_EXPIRY_S
+        greeting.SessionExpiryInterval = 0 if self._visiting else SESSION_EXPIRY_S
         greeting.MaximumPacketSize = PACKET_LIMIT
         greeting.ReceiveMaximum = RECEIVE_MAXIMUM
         try:
@@ -115,7 +120,7 @@ class Link:
                 self._settings.host,
                 self._settings.port,
                 keepalive=self._settings.keepalive_s,
-                clean_start=False,
+                clean_start=self._visiting,
                 properties=greeting,
             )
         except (OSError, ValueError) as problem:
@@ -166,7 +171,7 @@ class Link:
 
     def close(self) -> None:
         """Leave; the broker keeps the session and forgets the will."""
-        self._client.disconnect(properties=_goodbye())
+        self._client.disconnect(properties=None if self._visiting else _goodbye())
         try:
             while self.wants_write and self._client.loop_write() == mqtt.MQTT_ERR_SUCCESS:
                 pass
