@@ -98,6 +98,44 @@ class Uplink(_Section, frozen=True):
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
 
 
+_Pin = Annotated[int, Meta(ge=2, le=27)]
+
+
+class Pins(_Section, frozen=True):
+    """What hangs on the GPIO header, by BCM number (2 to 27; 0 and 1 belong to add-on boards). Nothing by
+    default. One plain LED is `light`; an RGB LED is `red`, `green` and `blue`; `buzzer` is a passive one."""
+
+    button: _Pin | None = None
+    decline_button: _Pin | None = None
+    light: _Pin | None = None
+    red: _Pin | None = None
+    green: _Pin | None = None
+    blue: _Pin | None = None
+    buzzer: _Pin | None = None
+
+    def __post_init__(self) -> None:
+        used = [pin for name in self.__struct_fields__ if (pin := getattr(self, name)) is not None]
+        if len(used) != len(set(used)):
+            raise ValueError("one pin has two uses in `pins`")
+        if len({self.red is None, self.green is None, self.blue is None}) != 1:
+            raise ValueError("an RGB LED needs `red`, `green` and `blue`")
+        if self.light is not None and self.red is not None:
+            raise ValueError("`light` and an RGB LED exclude one another")
+        if self.decline_button is not None and self.button is None:
+            raise ValueError("`decline-button` needs a `button`")
+
+    def with_buttons(self, button: int | None, decline_button: int | None) -> Pins:
+        """The same with these buttons where they are given; raises ConfigError when a pin has two uses."""
+        try:
+            return msgspec.structs.replace(
+                self,
+                button=self.button if button is None else button,
+                decline_button=self.decline_button if decline_button is None else decline_button,
+            )
+        except ValueError as problem:
+            raise ConfigError(f"these pins can't be used together ({problem})", "choose others") from None
+
+
 class Config(_Section, frozen=True):
     """The whole file. Sections that are left out take their defaults, `box` can't be left out."""
 
@@ -106,6 +144,7 @@ class Config(_Section, frozen=True):
     vision: Vision = Vision()
     vault: Vault = Vault()
     uplink: Uplink = Uplink()
+    pins: Pins = Pins()
 
     def with_credentials(self, folder: Path) -> Config:
         """The same, but the uplink's TLS key is read from `folder`, where systemd handed it to this unit.

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 
 from vouchbox import config as configuration
 from vouchbox.errors import UsageError
@@ -82,22 +83,28 @@ def uplink(path: Path) -> None:
 )
 @click.option(
     "--button",
-    type=click.IntRange(0, 27),
+    type=click.IntRange(2, 27),
     metavar="GPIO",
     help="Take the answer from a push button (BCM number): short is yes, long is no.",
 )
-@click.option("--decline-button", type=click.IntRange(0, 27), metavar="GPIO", help="A second button, for no.")
+@click.option("--decline-button", type=click.IntRange(2, 27), metavar="GPIO", help="A second button, for no.")
 def kiosk(path: Path, answer: str, button: int | None, decline_button: int | None) -> None:
-    """Show the notice, take the person's answer, show prompts and result, in a terminal."""
+    """Show the notice, take the person's answer, show prompts and result, in a terminal.
+
+    Button, light and buzzer may also stand in the configuration, under [pins].
+    """
     from vouchbox.kiosk import terminal
 
-    if button is None and decline_button is not None:
+    config = configuration.load(path)
+    if button is None and config.pins.button is None and decline_button is not None:
         raise UsageError("a button for no needs one for yes", "add --button")
-    if button is not None:
+    pins = config.pins.with_buttons(button, decline_button)
+    config = msgspec.structs.replace(config, pins=pins)
+    if button is not None or (answer == "ask" and pins.button is not None):
         from vouchbox.kiosk import button as push_button
 
-        push_button.run(configuration.load(path), button, decline_button)
+        push_button.run(config)
         return
 
     answers = {"ask": terminal.ask_person, "accept": terminal.accept, "decline": terminal.decline}
-    terminal.run(configuration.load(path), answers[answer])
+    terminal.run(config, answers[answer])

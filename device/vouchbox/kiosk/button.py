@@ -21,6 +21,7 @@ import click
 from vouchbox.config import Config
 from vouchbox.errors import ConfigError, RoomGone
 from vouchbox.ipc import Channel, connect
+from vouchbox.kiosk.lights import Hear, lights, nothing
 from vouchbox.kiosk.terminal import show, show_notice
 from vouchbox.messages import (
     ConsentAsked,
@@ -166,13 +167,15 @@ def serve(
     *,
     write: Callable[[str], None] = click.echo,
     clock: Clock = time.monotonic,
+    hear: Hear = nothing,
 ) -> None:
-    """Handle messages and presses until the vault goes away."""
+    """Handle messages and presses until the vault goes away; `hear` gets each message first."""
     desk = Desk(write, clock)
     try:
         while True:
             message = channel.receive(LOOK_S)
             if message is not None:
+                hear(message)
                 desk.hear(message)
             while not buttons.presses.empty():
                 reply = desk.press(buttons.presses.get())
@@ -182,10 +185,14 @@ def serve(
         return
 
 
-def run(config: Config, accept: int, decline: int | None) -> None:
+def run(config: Config) -> None:
     """Connect to the vault and serve; raises RoomGone when no vault listens, ConfigError without buttons."""
+    accept = config.pins.button
+    if accept is None:
+        raise ConfigError("no button is configured", "set button under [pins]")
     with (
-        Buttons(accept, decline) as buttons,
+        Buttons(accept, config.pins.decline_button) as buttons,
+        lights(config.pins) as hear,
         connect(config.socket("kiosk"), decoder(VaultToKiosk), peer="vault") as channel,
     ):
-        serve(channel, buttons)
+        serve(channel, buttons, hear=hear)

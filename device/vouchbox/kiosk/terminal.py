@@ -15,6 +15,7 @@ from vouchbox.config import Config
 from vouchbox.errors import RoomGone
 from vouchbox.ipc import Channel, connect
 from vouchbox.kiosk import qr
+from vouchbox.kiosk.lights import Hear, lights, nothing
 from vouchbox.kiosk.screen import notice_lines, progress_line, receipt_lines, result_lines
 from vouchbox.messages import (
     ConsentAsked,
@@ -50,14 +51,18 @@ def decline(_asked: ConsentAsked) -> bool:
     return False
 
 
-def serve(channel: Channel, answer: Answer, *, write: Callable[[str], None] = click.echo) -> None:
-    """Handle messages of the vault until it goes away."""
+def serve(
+    channel: Channel, answer: Answer, *, write: Callable[[str], None] = click.echo, hear: Hear = nothing
+) -> None:
+    """Handle messages of the vault until it goes away; `hear` gets each of them first."""
     shown = ""
     while True:
         try:
             message = channel.receive()
         except RoomGone:
             return
+        if message is not None:
+            hear(message)
         match message:
             case ConsentAsked():
                 show_notice(message, write)
@@ -101,5 +106,8 @@ def show_notice(asked: ConsentAsked, write: Callable[[str], None]) -> None:
 
 def run(config: Config, answer: Answer) -> None:
     """Connect to the vault and serve; raises RoomGone when no vault listens."""
-    with connect(config.socket("kiosk"), decoder(VaultToKiosk), peer="vault") as channel:
-        serve(channel, answer)
+    with (
+        lights(config.pins) as hear,
+        connect(config.socket("kiosk"), decoder(VaultToKiosk), peer="vault") as channel,
+    ):
+        serve(channel, answer, hear=hear)
