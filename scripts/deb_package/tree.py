@@ -22,6 +22,7 @@ UNITS = (
     "vouchbox-vault.service",
     "vouchbox-vision.service",
     "vouchbox-uplink.service",
+    "vouchbox-setup.service",
 )
 PORTRAITS = (("skimage", "data/astronaut.png"), ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"))
 """The simulated subject's two public-domain pictures; the packages around them (200 MB) stay out."""

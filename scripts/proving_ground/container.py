@@ -37,14 +37,22 @@ _ENVIRONMENT = {
 
 
 class Container:
-    """A system over `layers` (the uppermost first); a context manager. `namespace` is a network namespace."""
+    """A system over `layers` (the uppermost first); a context manager. `namespace` is a network namespace,
+    `options` are further ones of systemd-nspawn(1)."""
 
-    def __init__(self, layers: tuple[Path, ...], folder: Path, namespace: Path | None = None) -> None:
+    def __init__(
+        self,
+        layers: tuple[Path, ...],
+        folder: Path,
+        namespace: Path | None = None,
+        options: tuple[str, ...] = (),
+    ) -> None:
         self.layers = layers
         self.folder = folder
         self.upper = folder / "upper"
         self.tree = folder / "tree"
         self._namespace = namespace
+        self._options = options
         groups = cgroup2()
         assert groups is not None, missing()
         self._group = groups / f"vouchbox-{os.getpid()}-{next(_numbers)}"
@@ -179,6 +187,7 @@ class Container:
                     *("systemd-nspawn", "--quiet", "--directory", str(self.tree), "--boot", "--keep-unit"),
                     *("--register=no", network, "--capability=all", "--system-call-filter=bpf"),
                     *("--console=pipe", "--link-journal=no", "--resolv-conf=off", "--timezone=off"),
+                    *self._options,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=console,

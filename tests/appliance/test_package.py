@@ -94,10 +94,12 @@ def test_what_apt_installed_is_whole_owned_by_root_and_understood_by_systemd(
     loose = "find /usr/lib/vouchbox /usr/bin/vouchbox /etc/vouchbox ( ! -user root -o -perm /022 ) ! -type l"
     assert box.read(*loose.split()) == ""
     units = box.read("sh", "-c", "ls /usr/lib/systemd/system/vouchbox*").split()
-    assert len(units) == 4
+    assert len(units) == 5
     checked = box.run("systemd-analyze", "verify", "--man=no", *units)
     assert checked.stdout + checked.stderr == ""
-    assert box.read("systemctl", "is-enabled", "vouchbox.target") == "enabled"
+    for unit in ("vouchbox.target", "vouchbox-setup.service"):
+        assert box.read("systemctl", "is-enabled", unit) == "enabled"
+    assert box.show("vouchbox-setup.service", "ConditionResult") == "no", "there is no setup file"
     # Without an identity no room starts, and nothing fails.
     assert box.read("systemctl", "list-units", "--failed", "--no-legend") == ""
     assert box.show("vouchbox-vault.service", "ConditionResult") == "no"
@@ -156,6 +158,7 @@ def test_settings_keys_and_state_survive_an_upgrade_and_a_removal_but_not_a_purg
         "/etc/vouchbox",
         "/var/lib/vouchbox",
         "/etc/systemd/system/multi-user.target.wants/vouchbox.target",
+        "/etc/systemd/system/multi-user.target.wants/vouchbox-setup.service",
     ):
         assert box.run("ls", "-d", gone, check=False).returncode != 0
     assert "vouchbox-vault" in box.read("cat", "/etc/passwd"), "a file of theirs may lie elsewhere"

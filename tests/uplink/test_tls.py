@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from vouchbox.errors import BrokerError
 from vouchbox.simulator.broker import Broker, Mosquitto
 from vouchbox.simulator.certificates import Authority
+from vouchbox.uplink import visit
 
 pytestmark = pytest.mark.mosquitto
 
@@ -124,3 +126,33 @@ def test_a_port_that_speaks_no_tls_is_named(settings: Callable[..., Any], start:
         with connection:
             connection.sendall(b"SSH-2.0-something\r\n")
             box.vault.until_state(connected=False, word="does not speak TLS")
+
+
+def test_a_visit_says_why_a_broker_is_not_reached(
+    broker: Broker, settings: Callable[..., Any], pki: Any, tmp_path: Path
+) -> None:
+    visit.pay(settings(broker.port))
+    stranger = Authority(tmp_path / "other").client("box", "lab/one")
+    with pytest.raises(BrokerError, match="does not know the authority of this box's certificate"):
+        visit.pay(settings(broker.port, certificate=stranger.certificate, key=stranger.key))
+    with pytest.raises(BrokerError, match="nothing answers"):
+        visit.pay(settings(1))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = settings(silent.getsockname()[1])
+        with pytest.raises(BrokerError, match="said nothing"):
+            visit.pay(config)
+
+
+def test_a_visit_disturbs_neither_the_uplink_nor_what_the_broker_keeps_for_it(
+    broker: Broker, settings: Callable[..., Any], start: Callable[..., Any]
+) -> None:
+    box = start(settings(broker.port))
+    box.vault.until_state(connected=True)
+    before = len(box.vault.until_status(1))
+    visit.pay(settings(broker.port))
+    log = broker.log()
+    assert "vouchbox.lab.one.visit" in log
+    assert "already connected" not in log
+    assert len(box.vault.statuses) == before
+    box.stop()
+    assert [state.connected for state in box.vault.states] == [False, True]

@@ -25,6 +25,7 @@ COMMANDS = {
     "uplink": ("vouchbox.cli.daemons", "uplink"),
     "kiosk": ("vouchbox.cli.daemons", "kiosk"),
     "doctor": ("vouchbox.cli.doctor", "doctor"),
+    "setup": ("vouchbox.cli.setup.command", "setup"),
     "provision": ("vouchbox.cli.provision", "provision"),
     "relying-party": ("vouchbox.cli.relying_party", "relying_party"),
     "verify": ("vouchbox.cli.verify", "verify"),

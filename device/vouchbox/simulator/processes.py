@@ -23,27 +23,35 @@ STOP_S = 10.0
 _KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "VOUCHBOX_RUNTIME", "VOUCHBOX_MOSQUITTO")
 """What a room inherits of the environment."""
 
-_FORCED = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-"""A room writes what its design allows, and bytecode is not among it."""
+_FORCED = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1"}
+"""A room writes what its design allows, and bytecode is not among it; nor does it load code from the working
+directory."""
 
 
 class Room:
     """A running `vouchbox` subcommand; `log` is the file with what it wrote."""
 
     def __init__(
-        self, name: str, arguments: list[str], folder: Path, *, prefix: tuple[str, ...] = ()
+        self,
+        name: str,
+        arguments: list[str],
+        folder: Path,
+        *,
+        prefix: tuple[str, ...] = (),
+        terminal: bool = False,
     ) -> None:
+        """`prefix` stands before the command; with `terminal` the room talks to who started this program."""
         self.name = name
         self.log = folder / f"{name}.log"
         environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*prefix, sys.executable, "-m", "vouchbox", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdin=None if terminal else subprocess.DEVNULL,
+                stdout=None if terminal else log,
                 stderr=log,
                 env=environment | _FORCED,
-                start_new_session=True,
+                start_new_session=not terminal,
             )
 
     @property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 
 PARTY = "pickup-counter"
 PURPOSE = "pickup"
@@ -39,13 +40,21 @@ NOTICE: Mapping[str, str | int | list[str]] = {
 
 
 def registration(
-    party: str, *, verification_key: Mapping[str, str], seal_key: str, minimum_level: str = "passive"
+    party: str,
+    *,
+    verification_key: Mapping[str, str],
+    seal_key: str = "",
+    minimum_level: str = "passive",
+    name: str = "Example Pickup",
+    actions: tuple[str, ...] = ("check", "enroll", "match"),
+    purposes: Mapping[str, str] = MappingProxyType({PURPOSE: WHY}),
+    notice: Mapping[str, str | int | list[str]] = NOTICE,
 ) -> str:
     """The TOML file that registers `party` at a box; `seal_key` is base64url of its HPKE public key."""
     lines = [
         f"id = {json.dumps(party)}",
-        'name = "Example Pickup"',
-        'actions = ["check", "enroll", "match"]',
+        f"name = {json.dumps(name)}",
+        f"actions = {json.dumps(actions)}",
         'consent = ["prompt", "button"]',
         f"minimum-level = {json.dumps(minimum_level)}",
         "retention-days = 30",
@@ -58,9 +67,9 @@ def registration(
         *(f"{member} = {json.dumps(value)}" for member, value in verification_key.items()),
         "",
         "[purposes]",
-        f"{PURPOSE} = {json.dumps(WHY)}",
+        *(f"{purpose} = {json.dumps(why)}" for purpose, why in purposes.items()),
         "",
         "[notice]",
-        *(f"{field} = {json.dumps(value)}" for field, value in NOTICE.items()),
+        *(f"{field} = {json.dumps(value)}" for field, value in notice.items()),
     ]
     return "\n".join(lines) + "\n"

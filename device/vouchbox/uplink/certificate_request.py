@@ -49,12 +49,17 @@ def write(key_path: Path, request_path: Path, common_name: str) -> None:
 
 
 def _make(path: Path) -> ec.EllipticCurvePrivateKey:
+    # Under another name first: a power cut leaves a whole key or none.
     key = ec.generate_private_key(ec.SECP256R1())
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         file.flush()
         os.fsync(handle)
+    path.hardlink_to(fresh)
+    fresh.unlink()
     return key
 
 

@@ -12,6 +12,7 @@ import time
 from vouchbox.config import Config
 from vouchbox.errors import BrokerError
 from vouchbox.uplink.client import Down, Link, Up
+from vouchbox.uplink.refusals import lost
 from vouchbox.uplink.topics import Topics
 
 PATIENCE_S = 15.0
@@ -20,8 +21,24 @@ PATIENCE_S = 15.0
 _TICK_S = 0.25
 
 
+ATTEMPTS = 4
+"""In TLS 1.3 a broker's refusal comes after the handshake, and a connection may break before it is read."""
+
+
 def pay(config: Config) -> None:
     """Returns when the broker let this box in and to its own topics; raises BrokerError with the reason."""
+    unexplained = str(lost("", f"{config.uplink.host}:{config.uplink.port}"))
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _pay(config)
+        except BrokerError as problem:
+            if str(problem) != unexplained or attempt == ATTEMPTS:
+                raise
+        else:
+            return
+
+
+def _pay(config: Config) -> None:
     link = Link(config, Topics.of(config.box), visiting=True)
     link.open()
     deadline = time.monotonic() + PATIENCE_S
