@@ -234,6 +234,7 @@ def test_on_the_boot_partition_a_file_with_secrets_is_wiped_and_one_without_is_r
     assert (box.etc / "tls" / "box.key").read_bytes() == secret
     assert {path.name for path in box.brought.iterdir()} == {
         "vouchbox-setup.toml.done",
+        "door.jwks.json",
         "pickup.toml",
         "ca.pem",
         "box.pem",
@@ -257,6 +258,20 @@ def test_a_pin_goes_to_the_vault_and_not_to_the_journal(
     said = capsys.readouterr().out
     assert "overwritten and removed" in said
     assert softhsm.pin not in said
+
+
+def test_what_is_public_of_a_box_lies_on_the_boot_partition_for_who_collects_it(
+    box: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "try_camera", lambda *_: None)
+    box.answers(setup=NO_SESSION)
+    unattended.run(box.path, box.file, put_aside=True, start=False)
+    assert (box.brought / "door.jwks.json").read_bytes() == (box.keys / PUBLIC_FILE).read_bytes()
+    assert (box.brought / "door.csr").read_bytes() == (box.etc / "tls" / "box.csr").read_bytes()
+    secrets = [path.read_bytes() for path in box.keys.iterdir() if path.stat().st_mode & 0o077 == 0]
+    assert len(secrets) == 3
+    shown = b"".join(path.read_bytes() for path in box.brought.iterdir() if path.name != "box.key")
+    assert not [secret for secret in secrets if secret.strip() in shown]
 
 
 def test_a_partition_that_can_not_be_written_is_named_with_what_lies_there_in_the_open(

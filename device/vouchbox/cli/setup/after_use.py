@@ -11,8 +11,10 @@ import os
 from pathlib import Path
 
 from vouchbox.cli.setup.setup_file import SetupFile
+from vouchbox.config import Config
 from vouchbox.errors import ConfigError
 from vouchbox.vault import keys_file
+from vouchbox.vault.provision import PUBLIC_FILE
 
 DONE = ".done"
 
@@ -39,6 +41,26 @@ def put_aside(used: SetupFile) -> tuple[str, ...]:
             "remove it, for whoever holds the card can read it" if used.secrets else "rename it",
         ) from None
     return tuple(told)
+
+
+def hand_out(used: SetupFile, config: Config) -> tuple[Path, ...]:
+    """Put what is public of this box beside the setup file, named after the box: its document for relying
+    parties, and the request for its certificate if it has none yet. Raises ConfigError."""
+    device, uplink = config.box.device, config.uplink
+    wanted = [(config.vault.keys / PUBLIC_FILE, f"{device}.jwks.json")]
+    if not uplink.certificate.exists():
+        wanted.append((uplink.key.with_suffix(".csr"), f"{device}.csr"))
+    given = []
+    for source, name in wanted:
+        target = used.path.with_name(name)
+        try:
+            keys_file.replace(target, source.read_bytes(), 0o644)
+        except OSError as problem:
+            raise ConfigError(
+                f"can't write {target} ({problem.strerror})", f"take {source} instead"
+            ) from None
+        given.append(target)
+    return tuple(given)
 
 
 def wipe(path: Path) -> None:

@@ -14,6 +14,7 @@ from vouchbox.cli.setup import after_use, configuration_file, identity, parties,
 from vouchbox.cli.setup.configuration_file import Draft
 from vouchbox.cli.setup.report import Report, State
 from vouchbox.cli.setup.setup_file import SetupFile
+from vouchbox.config import Config
 from vouchbox.errors import BrokerError, VouchboxError
 
 NETWORK_S = 90.0
@@ -47,7 +48,7 @@ def run(path: Path, source: Path, *, put_aside: bool, start: bool) -> Report:
         attempt(report, "rooms", lambda: steps.start_rooms(report))
     if not report.failed:
         if put_aside:
-            attempt(report, "setup file", lambda: _put_aside(report, given))
+            attempt(report, "setup file", lambda: _put_aside(report, given, config))
         elif given.secrets:
             names = ", ".join(str(name) for name in given.secrets)
             report.say(
@@ -88,5 +89,7 @@ def attempt(report: Report, step: str, deed: Callable[[], None]) -> None:
         report.say(step, State.FAILED, str(problem))
 
 
-def _put_aside(report: Report, given: SetupFile) -> None:
-    report.say("setup file", State.DONE, " ".join(after_use.put_aside(given)))
+def _put_aside(report: Report, given: SetupFile, config: Config) -> None:
+    names = ", ".join(str(path) for path in after_use.hand_out(given, config))
+    told = " ".join(after_use.put_aside(given))
+    report.say("setup file", State.DONE, f"{told} Public, for your relying parties and authority: {names}")
