@@ -1,6 +1,6 @@
 """The step `camera`: opens the configured source and sees frames move; a frame is never stored.
 
-The frames are seen by a process of its own, as the user of the vision room (doctor/trial.py); numbers come back.
+A process of its own, as the user of the vision room, sees the frames (doctor/trial.py); numbers come back.
 """
 
 from __future__ import annotations

@@ -62,11 +62,11 @@ def end(path: Path) -> None:
 def try_camera(report: Report, config: Config) -> None:
     """See frames move; raises CameraError or UsageError."""
     camera.require_source(config.camera.source)
-    seen = camera.try_source(config)
+    seen, name = camera.try_source(config), config.camera.source
     report.say(
         "camera",
         State.DONE,
-        f"{config.camera.source} works: {seen.width} x {seen.height}, {seen.rate:g} frames a second, none was stored",
+        f"{name} works: {seen.width} x {seen.height}, {seen.rate:g} frames a second, none was stored",
     )
 
 
