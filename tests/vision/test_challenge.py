@@ -9,7 +9,7 @@ import pytest
 
 from vouchbox.messages import Prompt, TestResult, TestStatus
 from vouchbox.reasons import Reason
-from vouchbox.vision.challenge import RETURN_S, START_S, WINDOW_S, Challenge
+from vouchbox.vision.challenge import NEUTRAL_SIZE, RETURN_S, START_S, WINDOW_S, Challenge
 from vouchbox.vision.observation import Box, Face, Observation, Pose
 
 RATE = 15.0
@@ -230,3 +230,30 @@ def test_a_prompt_is_shown_until_it_is_met_and_none_while_the_head_comes_back() 
 
     perform((Prompt.TURN_LEFT, Prompt.TURN_RIGHT), watching)
     assert shown[:4] == [None, Prompt.TURN_LEFT, None, Prompt.TURN_RIGHT]
+
+
+def test_after_coming_closer_the_next_prompt_waits_until_the_person_went_back() -> None:
+    size_at: dict[float, float] = {}
+    follows = Cooperative()
+
+    def watched(now: float, prompt: Prompt | None, since: float) -> dict[str, float]:
+        doing = follows(now, prompt, since)
+        size_at[now] = doing.get("size", 1.0)
+        return doing
+
+    result, challenge, _ = perform((Prompt.MOVE_CLOSER, Prompt.LOOK_UP), watched)
+    closer, up = challenge.records()
+    assert closer.met_s is not None
+    assert size_at[closer.met_s] > 1.0 + NEUTRAL_SIZE
+    assert size_at[up.shown_s] <= 1.0 + NEUTRAL_SIZE
+    assert result.status is TestStatus.SUCCESS
+
+
+def test_who_stays_close_gets_the_next_prompt_all_the_same() -> None:
+    def stays(now: float, prompt: Prompt | None, since: float) -> dict[str, float]:
+        return {"size": 1.0 + 0.35 * ease((now - 0.9) / 0.6)}
+
+    _, challenge, _ = perform((Prompt.MOVE_CLOSER, Prompt.BLINK), stays)
+    closer, blink = challenge.records()
+    assert closer.met_s is not None
+    assert blink.shown_s - closer.met_s == pytest.approx(RETURN_S, abs=0.2)

@@ -1,8 +1,9 @@
-"""Depth shows in a turning head and in no sheet, whatever angle the sheet is held at."""
+"""Depth shows in a turning head and in no sheet, at whatever angle, nor where pixels deny it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,16 @@ from numpy.typing import NDArray
 
 from vouchbox.messages import TestStatus
 from vouchbox.reasons import Reason
-from vouchbox.vision.geometry import SMALLEST_EYE_DISTANCE_PX, VIEWS, Geometry, leftovers
-from vouchbox.vision.observation import Box, Face, Observation, Pose
+from vouchbox.vision.geometry import (
+    CONFIRMED,
+    CONFIRMING_VIEWS,
+    DENIED,
+    SMALLEST_EYE_DISTANCE_PX,
+    VIEWS,
+    Geometry,
+    leftovers,
+)
+from vouchbox.vision.observation import Box, Face, Observation, Parallax, Pose
 
 Shape = NDArray[np.float64]
 EYES = {33: (-0.7, -0.1), 133: (-0.3, -0.1), 362: (0.3, -0.1), 263: (0.7, -0.1)}
@@ -59,9 +68,11 @@ def views(
     noise: float = 0.006,
     grimace: float = 0.0,
     guessed_depth: float = 1.0,
+    confirmed: float | None = 0.8,
 ) -> Iterator[Observation]:
     """Observations along `path` of (yaw, pitch). The landmark network guesses a head's depth on every face,
-    and sees `pose_follows` of a sheet's turn as a turn of the head."""
+    and sees `pose_follows` of a sheet's turn as a turn of the head. Pixels confirm whatever it says, unless
+    `confirmed` says otherwise."""
     random = np.random.default_rng(1)
     scale = eyes_px * AWAY / FOCAL
     for index, (yaw, pitch) in enumerate(path):
@@ -74,7 +85,10 @@ def views(
         points = np.hstack([seen, guess]).astype(np.float32)
         pose = Pose(yaw * pose_follows, pitch * pose_follows, 0.0)
         face = Face(Box(0, 0, 480, 480), points, 1.0, pose, 0.28, 0.28, eyes_px)
-        yield Observation(index, index / 15.0, 0, 1, face, True, index, 1.0, 120.0)
+        parallax = None
+        if confirmed is not None and np.hypot(yaw, pitch) > 12.0:
+            parallax = Parallax(0.3, confirmed, 40)
+        yield Observation(index, index / 15.0, 0, 1, face, True, index, 1.0, 120.0, parallax=parallax)
 
 
 def swing(yaw: float, pitch: float = 0.0, frames: int = 75) -> list[tuple[float, float]]:
@@ -113,6 +127,31 @@ def test_a_flat_sheet_is_flat_even_if_the_network_takes_its_turn_for_a_head_s() 
 def test_a_bent_sheet_never_passes_as_a_head(arc: float) -> None:
     result = judged(views(bent(arc), swing(32), pose_follows=0.4)).result()
     assert result.status is not TestStatus.SUCCESS
+
+
+def test_a_head_that_the_pixels_deny_is_a_sheet() -> None:
+    result = judged(views(head(), swing(28), confirmed=DENIED - 0.01)).result()
+    assert result.status is TestStatus.FAIL
+    assert result.reasons == (Reason.GEOMETRY_FAILED,)
+    assert result.score is not None
+    assert result.score < 0.5
+
+
+def test_a_head_that_the_pixels_neither_confirm_nor_deny_tells_nothing() -> None:
+    between = judged(views(head(), swing(28), confirmed=(DENIED + CONFIRMED) / 2))
+    unseen = judged(views(head(), swing(28), confirmed=None))
+    few = Geometry()
+    left = CONFIRMING_VIEWS - 1
+    for one in views(head(), swing(28)):
+        left -= one.parallax is not None
+        few.observe(one if left >= 0 else replace(one, parallax=None))
+    for geometry in (between, unseen, few):
+        assert geometry.result().status is TestStatus.NOT_RUN
+    assert judged(views(head(), swing(28), confirmed=CONFIRMED)).result().status is TestStatus.SUCCESS
+
+
+def test_an_expression_that_the_pixels_deny_is_no_sheet_while_the_head_hardly_turns() -> None:
+    assert judged(views(head(), swing(13), grimace=0.08, confirmed=0.0)).result().status is TestStatus.NOT_RUN
 
 
 def test_a_face_that_hardly_turns_tells_nothing() -> None:

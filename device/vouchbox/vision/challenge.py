@@ -33,6 +33,9 @@ FRONTAL_DEGREES = 25.0
 NEUTRAL_DEGREES = 8.0
 """After a prompt the head must come back to within this of where it rested before the first one."""
 
+NEUTRAL_SIZE = 0.1
+"""And its size to within this share of that: from near by, a camera sees the pose of a head differently."""
+
 RETURN_S = 1.6
 """Whoever has not come back by then gets the next prompt all the same."""
 
@@ -130,7 +133,9 @@ class Challenge:
         if neutral is None or rest is None:
             back = False
         else:
-            back = max(abs(rest.yaw - neutral.yaw), abs(rest.pitch - neutral.pitch)) <= NEUTRAL_DEGREES
+            turned = max(abs(rest.yaw - neutral.yaw), abs(rest.pitch - neutral.pitch))
+            grown = abs(rest.size / max(neutral.size, 1.0) - 1.0)
+            back = turned <= NEUTRAL_DEGREES and grown <= NEUTRAL_SIZE
         if back and rest is not None:
             self._show(now, rest)
         elif now - self._since > RETURN_S:

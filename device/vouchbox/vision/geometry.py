@@ -2,12 +2,14 @@
 
 The landmarks of the frontal views, averaged, are carried onto each turned view by the best homography,
 which moves every point of a plane exactly. What is left over is parallax: much on a head, little on a
-print or a screen, whatever angle it is held at. It says nothing when the face hardly turned, and may
-never take a face's expression for a turn.
+print or a screen, whatever angle it is held at. The pixels must confirm the parallax that the landmarks
+claim (parallax.py). It says nothing when the face hardly turned, and may never take a face's expression for
+a turn.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +48,16 @@ which looks like a shortening, and the test does not run; so it does between thi
 POSE_DEGREES = 11.0
 """The pose has turned when its median change over the turned views is at least this. A head's always has."""
 
+CONFIRMED = 0.28
+"""The pixels must confirm at least this share of the parallax that the landmarks claim. Simulated people
+reach 0.37 to 1.16, prints worn as a mask -0.18 to 0.20 (LIVENESS.md)."""
+
+DENIED = 0.20
+"""Below this they deny it: a sheet on which the landmarks imagine a head. In between, nothing is said."""
+
+CONFIRMING_VIEWS = 5
+"""Views that pixels must have confirmed or denied, at least."""
+
 SMALLEST_EYE_DISTANCE_PX = 35.0
 """Below this distance between the eyes the landmarks are too coarse to tell a head from a sheet."""
 
@@ -76,6 +88,7 @@ class Depth:
     turned: int
     views: int
     pose_degrees: float
+    confirmed: float | None
 
 
 class Geometry:
@@ -84,11 +97,14 @@ class Geometry:
     def __init__(self) -> None:
         self._points: list[NDArray[np.float32]] = []
         self._poses: list[tuple[float, float]] = []
+        self._confirmed: deque[float] = deque(maxlen=VIEWS)
         self._stride = 1
         self._seen = 0
 
     def observe(self, observation: Observation) -> None:
         """Keep the view."""
+        if observation.parallax is not None:
+            self._confirmed.append(observation.parallax.confirmed)
         face = observation.face
         if face is None or face.inter_eye_px < SMALLEST_EYE_DISTANCE_PX:
             return
@@ -101,16 +117,19 @@ class Geometry:
         depth = self.depth()
         if depth is None:
             return _not_run(0)
-        score = float(min(depth.leftover / HEAD, 1.0))
         pose_turned = depth.pose_degrees >= POSE_DEGREES
-        is_head = score >= THRESHOLD and pose_turned
-        limit = BENT if pose_turned else FLAT
-        if not is_head and depth.leftover >= limit:
+        confirmed = depth.confirmed
+        is_deep = depth.leftover >= THRESHOLD * HEAD and pose_turned
+        is_head = is_deep and confirmed is not None and confirmed >= CONFIRMED
+        is_flat = depth.leftover < (BENT if pose_turned else FLAT)
+        is_denied = pose_turned and confirmed is not None and confirmed < DENIED
+        if not (is_head or is_flat or is_denied):
             return _not_run(depth.turned)
+        shares = (depth.leftover / HEAD, 1.0 if confirmed is None else THRESHOLD * confirmed / CONFIRMED)
         return TestResult(
             TestName.GEOMETRY,
             TestStatus.SUCCESS if is_head else TestStatus.FAIL,
-            score=score,
+            score=float(min(max(min(shares), 0.0), 1.0)),
             threshold=THRESHOLD,
             measured=depth.turned,
             reasons=() if is_head else (Reason.GEOMETRY_FAILED,),
@@ -135,7 +154,9 @@ class Geometry:
         ways = [way for way in (sideways, ~sideways) if way.sum() >= TURNED_VIEWS] or [sideways | True]
         leftover, way = max(((float(np.median(left[way])), way) for way in ways), key=lambda pair: pair[0])
         swing = float(np.median(np.hypot(*swings[way].T)))
-        return Depth(leftover, count, len(views), swing)
+        told = len(self._confirmed) >= CONFIRMING_VIEWS
+        confirmed = float(np.median(self._confirmed)) if told else None
+        return Depth(leftover, count, len(views), swing, confirmed)
 
     def _keep(self, face: Face) -> None:
         if len(self._points) == VIEWS:

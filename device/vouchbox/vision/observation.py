@@ -55,12 +55,24 @@ class PassiveScores:
 
 
 @dataclass(frozen=True, slots=True)
+class Parallax:
+    """What a turned view says of relief (parallax.py): `claimed` is the sine of the turn that the landmarks
+    claim by parallax, `confirmed` the share of it that the pixels confirm (about 1 on a head, 0 on a sheet),
+    `points` how many points the pixels found again."""
+
+    claimed: float
+    confirmed: float
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One frame. `seconds` counts from the first frame, `faces` how many faces are in view (as of the
     last full detection). `fingerprint` is a hash of the coarse picture, equal only for equal frames;
     `change` the mean absolute luma difference (0..255) to the frame before on a 64x48 grid, 0 for the
     first; `luma` the mean luma 0..255; `tracked` is False where the face had to be found anew; `passive` is
-    None where the liveness network did not look: it looks at every few frames with a face."""
+    None where the liveness network did not look: it looks at every few frames with a face; `parallax` is None
+    where the face rests or could not be compared."""
 
     index: int
     seconds: float
@@ -72,3 +84,4 @@ class Observation:
     change: float
     luma: float
     passive: PassiveScores | None = None
+    parallax: Parallax | None = None

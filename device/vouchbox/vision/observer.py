@@ -18,6 +18,7 @@ from vouchbox.vision.detector import Detector
 from vouchbox.vision.embedding import BestChips
 from vouchbox.vision.eyes import aspect_ratios, inter_eye_distance
 from vouchbox.vision.landmarks import LandmarkFinder
+from vouchbox.vision.matching import ParallaxMatcher
 from vouchbox.vision.models import Models
 from vouchbox.vision.observation import Face, Observation
 from vouchbox.vision.passive import EVERY, PassiveNetwork
@@ -55,6 +56,7 @@ class Observer:
         self._tracker = Tracker(Detector(models.detector, scratch), finder, width, height)
         self._quality = FrameQuality(scratch)
         self._passive = PassiveNetwork(models.liveness, scratch)
+        self._parallax = ParallaxMatcher(scratch)
         self._with_face = 0
         self._colour: Image = scratch("coarse-colour", (_ROWS, _COLUMNS, 3), np.uint8)
         self._greys: Image = scratch("coarse-grey", (2, _ROWS, _COLUMNS), np.uint8)
@@ -76,7 +78,7 @@ class Observer:
         self._clock.lap("coarse")
         found = self._tracker.follow(frame)
         self._clock.lap("face")
-        face, values, scores = None, None, None
+        face, values, scores, parallax = None, None, None, None
         if found.mesh is not None:
             points = found.mesh.points
             left, right = aspect_ratios(points)
@@ -92,6 +94,8 @@ class Observer:
             self._clock.lap("pose")
             values = self._quality.measure(self._tracker.crop, face, self._width, self._height)
             self._clock.lap("quality")
+            parallax = self._parallax.look(frame, face, seconds)
+            self._clock.lap("parallax")
             if self._with_face % EVERY == 0:
                 scores = self._passive.look(frame, face.box)
                 self._clock.lap("passive")
@@ -110,6 +114,7 @@ class Observer:
             change=change,
             luma=numbers.luma,
             passive=scores,
+            parallax=parallax,
         )
         return Seen(observation, values, numbers)
 
