@@ -163,6 +163,16 @@ def test_two_alike_but_not_equal_movements_are_no_loop() -> None:
     assert judged(clip(turns)).result().status is TestStatus.SUCCESS
 
 
+def test_who_turns_twice_in_the_same_way_as_asked_is_no_loop() -> None:
+    sway = walk(3)
+
+    def turns(t: float) -> tuple[float, float]:
+        there = [np.exp(-(((t - middle) / 0.45) ** 4)) for middle in (1.5, 4.6)]
+        return 0.8 * float(sum(there)) + 0.2 * sway(t)[0], 0.2 * sway(t)[1]
+
+    assert judged(clip(turns, seconds=5.1)).result().status is TestStatus.SUCCESS
+
+
 @pytest.mark.parametrize("noise", [0.001, 0.004])
 def test_a_dead_still_picture_is_seen(noise: float) -> None:
     result = judged(clip(lambda _: (0.0, 0.0), noise=noise)).result()

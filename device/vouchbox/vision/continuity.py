@@ -43,9 +43,10 @@ FROZEN_S = 0.8
 REPEATED_S = 0.4
 """So long may a sequence of pictures that were seen before, to the last bit, be. Cameras never repeat one."""
 
-LOOP_LIKENESS = 0.05
-"""Difference of two movements over their own size (both squared): below this they are one recording. Loops
-leave 0.001 to 0.03; the two most alike movements of a person in our clips differ by 0.25."""
+LOOP_LIKENESS = 0.06
+"""Difference of two movements over their own size (both squared), while it lasts: below this they are one
+recording. Loops leave 0.001 to 0.045; the two most alike movements of a person in our clips differ by 0.25,
+those of a simulated person by 0.5."""
 
 SWAY = 0.0023
 """A person's face moves by more than this (root mean square, in eye distances, after averaging the noise

@@ -7,6 +7,7 @@ changes of the picture; it knows no limits beyond which something is an attack. 
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 CUT_EACH = 1.3
@@ -17,6 +18,10 @@ LOOP_S = 1.8
 
 LOOP_LAG_S = 1.2
 """How much later the same movement may begin again at the earliest."""
+
+LOOP_LASTS_S = 0.5
+"""A recording that begins again goes on being the same for at least so long. Two turns that a person makes
+when asked twice may be alike, too, but what was before and after them is not."""
 
 SWAY_S = 3.0
 """Stillness is judged only over so long a time."""
@@ -57,8 +62,9 @@ def strongest_cut(
 
 
 def likeness(times: NDArray[np.float64], points: NDArray[np.float64]) -> float:
-    """The smallest difference between two movements of LOOP_S, LOOP_LAG_S or more apart: mean squared
-    distance over the smaller one's own variance. 1 when nothing moved enough to compare."""
+    """The smallest difference between two movements of LOOP_S, LOOP_LAG_S or more apart, that lasts for
+    LOOP_LASTS_S: mean squared distance over the smaller one's own variance. 1 when nothing moved enough to
+    compare."""
     if len(times) < 12:
         return 1.0
     pause = max(float(np.median(np.diff(times))), 1.0 / 120.0)
@@ -69,13 +75,13 @@ def likeness(times: NDArray[np.float64], points: NDArray[np.float64]) -> float:
     mean = (sums[width:] - sums[:-width]) / width
     variance = (squares[width:] - squares[:-width]) / width - (mean**2).sum(axis=1)
     best = 1.0
-    for lag in range(max(6, round(LOOP_LAG_S / pause)), len(path) - width):
+    lasting = max(1, round(LOOP_LASTS_S / pause))
+    for lag in range(max(6, round(LOOP_LAG_S / pause)), len(path) - width - lasting + 2):
         distance = np.concatenate([[0.0], np.cumsum(((path[lag:] - path[:-lag]) ** 2).sum(axis=1))])
         apart = (distance[width:] - distance[:-width]) / width
         moved = np.minimum(variance[: len(apart)], variance[lag : lag + len(apart)])
-        enough = moved > _MOVED**2
-        if enough.any():
-            best = min(best, float((apart[enough] / moved[enough]).min()))
+        difference = np.where(moved > _MOVED**2, apart / np.maximum(moved, _MOVED**2), 1.0)
+        best = min(best, float(sliding_window_view(difference, lasting).max(axis=1).min()))
     return best
 
 
