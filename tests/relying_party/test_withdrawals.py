@@ -179,7 +179,7 @@ def test_a_withdrawal_by_a_key_whose_time_is_over_does_nothing(world: Any) -> No
     known = boxes.parse(json.dumps(document).encode(), "document")
     payload = world.box.withdraw(spoken.jti, CODE)
     assert withdrawals.verify(payload, {known.audience: known}, "pickup", NOW + 9).verdict == spoken.jti
-    with pytest.raises(VerdictInvalid, match="no known box"):
+    with pytest.raises(VerdictInvalid, match="retired"):
         withdrawals.verify(payload, {known.audience: known}, "pickup", NOW + 10)
 
 

@@ -1,10 +1,9 @@
 """Is this verdict true, for us, and fresh? Everything else about a verdict is for the customer to decide.
 
 Pure: a token, known boxes and the time in, a frozen Verdict out, or VerdictInvalid with the first reason
-found. A verdict is Evidence in the sense of RFC 9334: signed statements of a box; this module checks the
-signature (algorithm allow-list, explicit `typ`, one key one algorithm: RFC 8725), the issuer, the audience,
-the lifetime, the profile, the shape of every claim and the nonce. Whether its `jti` was seen before is the
-ledger's question.
+found. A verdict is Evidence in the sense of RFC 9334: signed statements of a box; tokens.py checks signature
+and issuer, this module the audience, the lifetime, the profile, the shape of every claim and the nonce.
+Whether its `jti` was seen before is the ledger's question.
 """
 
 from __future__ import annotations
@@ -20,16 +19,9 @@ from msgspec import Meta, Struct
 from vouchbox.errors import VerdictInvalid
 from vouchbox.messages import Action, ConsentWay, Level, Outcome, SourceKind, TestName, TestStatus
 from vouchbox.reasons import Reason
-from vouchbox.relying_party.boxes import Box, Boxes
-from vouchbox.relying_party.formats import (
-    ALGORITHMS,
-    IDENTIFIER,
-    MEASUREMENT,
-    NAME,
-    NONCE,
-    PROFILE,
-    VERDICT_TYPE,
-)
+from vouchbox.relying_party.boxes import Boxes
+from vouchbox.relying_party.formats import IDENTIFIER, MEASUREMENT, NAME, NONCE, PROFILE, VERDICT_TYPE
+from vouchbox.relying_party.tokens import authentic
 
 VERDICT_LIMIT = 8 * 1024
 """Bytes of a verdict, at most."""
@@ -42,7 +34,6 @@ REQUIRED: Mapping[Level, frozenset[TestName]] = {
 }
 """Tests without which no verdict is favourable. The box holds the same table; a test compares them."""
 
-_HEADER = {"alg", "typ", "kid"}
 _Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Meta(ge=0, le=2**40)]
 
@@ -150,7 +141,7 @@ def verify(
     """
     if len(token) > VERDICT_LIMIT:
         raise VerdictInvalid("the verdict is too large", f"none has more than {VERDICT_LIMIT} bytes")
-    box, claims = _authentic(token, boxes, now)
+    box, claims = authentic(token, VERDICT_TYPE, boxes, _Claims, now)
     if claims.aud != audience:
         raise VerdictInvalid("the verdict is for another relying party", "check the audience")
     if claims.eat_profile != PROFILE:
@@ -198,41 +189,6 @@ def receipt_of(token: bytes) -> tuple[str, str]:
     except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
         raise VerdictInvalid("the verdict is malformed", "pass the token as it was received") from None
     return said.iss, said.said.receipt
-
-
-def _authentic(token: bytes, boxes: Boxes, now: float) -> tuple[Box, _Claims]:
-    try:
-        signature = jws.extract_compact(token)
-        header = signature.headers()
-        issuer = msgspec.json.decode(signature.payload, type=_Issuer).iss
-    except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
-        raise VerdictInvalid("the verdict is malformed", "pass the token as it was received") from None
-    if set(header) != _HEADER or header["typ"] != VERDICT_TYPE:
-        raise VerdictInvalid("the token is no verdict", f"a verdict has typ {VERDICT_TYPE}, alg and kid only")
-    if header["alg"] not in ALGORITHMS:
-        raise VerdictInvalid("the algorithm is not allowed", f"only {' and '.join(ALGORITHMS)} are")
-    box = boxes.get(issuer)
-    if box is None:
-        raise VerdictInvalid("no known box made this verdict", "add that box's document, if you trust it")
-    key = box.keys.get(header["kid"]) if isinstance(header["kid"], str) else None
-    if key is None or key.alg != header["alg"]:
-        raise VerdictInvalid("the box has no such key", "get box.jwks.json from the box again")
-    if not key.valid(now):
-        raise VerdictInvalid("the key that signed this has retired", "ask the box again")
-    try:
-        genuine = jws.validate_compact(signature, key.key, algorithms=[key.alg])
-    except (JoseError, ValueError):
-        genuine = False
-    if not genuine:
-        raise VerdictInvalid("the signature does not verify", "discard it: it was changed or forged")
-    try:
-        return box, msgspec.json.decode(signature.payload, type=_Claims)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
-        raise VerdictInvalid("a claim is missing or wrong", "update vouchbox on both sides") from None
-
-
-class _Issuer(Struct, frozen=True):
-    iss: str
 
 
 class _Moment(Struct, frozen=True):

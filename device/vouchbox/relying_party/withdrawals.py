@@ -10,17 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-import msgspec
-from joserfc import jws
-from joserfc.errors import JoseError
 from msgspec import Meta, Struct
 
 from vouchbox.errors import VerdictInvalid
 from vouchbox.relying_party.boxes import Boxes
 from vouchbox.relying_party.formats import (
-    ALGORITHMS,
     ERASURE_TYPE,
     IDENTIFIER,
     NAME,
@@ -30,20 +26,18 @@ from vouchbox.relying_party.formats import (
     to_base64url,
 )
 from vouchbox.relying_party.keys import PartyKeys
+from vouchbox.relying_party.tokens import authentic
 
 WITHDRAWAL_LIMIT = 4 * 1024
 """Bytes of a withdrawal, at most."""
 
 CODE_BYTES = 16
 
-_HEADER = {"alg", "typ", "kid"}
 _RECEIPT_CONTEXT = b"vouchbox-receipt-v1\n"
 _Id = Annotated[str, Meta(pattern=IDENTIFIER)]
 _Box = Annotated[str, Meta(max_length=128)]
 _Party = Annotated[str, Meta(pattern=NAME)]
 _Seconds = Annotated[int, Meta(ge=0, le=2**40)]
-
-Claims = TypeVar("Claims", bound=Struct)
 
 
 class _Withdrawal(Struct, frozen=True):
@@ -64,10 +58,6 @@ class _Short(Struct, frozen=True):
     jti: _Id
     v: _Id
     st: str = "given"
-
-
-class _Issuer(Struct, frozen=True):
-    iss: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +87,7 @@ def verify(payload: bytes, boxes: Boxes, party: str, now: float) -> Withdrawal:
     """
     if len(payload) > WITHDRAWAL_LIMIT:
         raise VerdictInvalid("the withdrawal is too large", f"none has more than {WITHDRAWAL_LIMIT} bytes")
-    said = _signed(payload, WITHDRAWAL_TYPE, boxes, _Withdrawal, now)
+    _, said = authentic(payload, WITHDRAWAL_TYPE, boxes, _Withdrawal, now)
     if said.aud != party:
         raise VerdictInvalid("the withdrawal is for another relying party", "check the audience")
     if said.box not in boxes:
@@ -105,7 +95,7 @@ def verify(payload: bytes, boxes: Boxes, party: str, now: float) -> Withdrawal:
     if _receipt_id(said.code) != said.receipt:
         raise VerdictInvalid("the code is not this receipt's", "nobody but the person can withdraw")
     if said.box != said.iss:
-        shown = _signed(said.proof.encode(), SHORT_RECEIPT_TYPE, boxes, _Short, now)
+        _, shown = authentic(said.proof.encode(), SHORT_RECEIPT_TYPE, boxes, _Short, now)
         named = (shown.iss, shown.aud, shown.jti, shown.v, shown.st)
         if named != (said.box, party, said.receipt, said.verdict, "given"):
             raise VerdictInvalid("the receipt is not that verdict's", "show the receipt as it was given")
@@ -136,28 +126,3 @@ def _receipt_id(code: str) -> str:
     if len(raw) != CODE_BYTES:
         return ""
     return to_base64url(sha256(_RECEIPT_CONTEXT + raw).digest()[:CODE_BYTES])
-
-
-def _signed(token: bytes, kind: str, boxes: Boxes, claims: type[Claims], now: float) -> Claims:
-    try:
-        signature = jws.extract_compact(token)
-        header = signature.headers()
-        issuer = msgspec.json.decode(signature.payload, type=_Issuer).iss
-    except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
-        raise VerdictInvalid("the withdrawal is malformed", "pass it as it was received") from None
-    if set(header) != _HEADER or header["typ"] != kind or header["alg"] not in ALGORITHMS:
-        raise VerdictInvalid("the token is no withdrawal", f"a withdrawal has typ {kind}, alg and kid only")
-    box = boxes.get(issuer)
-    key = box.keys.get(header["kid"]) if box is not None and isinstance(header["kid"], str) else None
-    if key is None or key.alg != header["alg"] or not key.valid(now):
-        raise VerdictInvalid("no known box made this withdrawal", "add that box's document, if you trust it")
-    try:
-        genuine = jws.validate_compact(signature, key.key, algorithms=[key.alg])
-    except (JoseError, ValueError):
-        genuine = False
-    if not genuine:
-        raise VerdictInvalid("the signature does not verify", "discard it: it was changed or forged")
-    try:
-        return msgspec.json.decode(signature.payload, type=claims)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
-        raise VerdictInvalid("a claim is missing or wrong", "update vouchbox on both sides") from None
