@@ -6,33 +6,17 @@ Pictures of people stay in the work folder, outside the repository.
 
 from __future__ import annotations
 
-import concurrent.futures
 import os
-import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
-import cv2
-import torch
-import torch.distributed as together
-import torch.multiprocessing as processes
 from rich.console import Console
 
-from . import dataset, exporting, figures
-from .learning import train
+from . import exporting, figures
 from .material import MATERIAL, gather_material
-from .network import PIXELS, Liveness
-from .views import Views, draw_views
+from .stages import CHUNK, VIEWS, draw_samples, judge_views, learn
 
 ROOT = Path(__file__).resolve().parents[2]
-CHUNK = 500
-"""Samples of one seed and file."""
-
-VIEWS = 3000
-"""Views of one seed and file."""
-
 STAGES = ("material", "samples", "views", "train", "export", "calibrate")
 
 
@@ -88,73 +72,15 @@ def main(
         if stage == "material":
             console.print(f"{gather_material(data, work / MATERIAL, seed)} frames with a face")
         elif stage == "samples":
-            _in_parallel(console, _chunk, [(work, seed, n) for n in range(-(-samples // CHUNK))], jobs)
+            draw_samples(console, work, samples, seed, jobs)
         elif stage == "views":
-            _in_parallel(console, _views, [(work, teacher, seed, n) for n in range(-(-views // VIEWS))], jobs)
+            judge_views(console, work, teacher, views, seed, jobs)
         elif stage == "train":
-            _train(work, steps, rate, seed, jobs)
+            learn(work, steps, rate, seed, jobs)
         elif stage == "export":
             console.print(exporting.export(work, seed))
         else:
             console.print(figures.calibrate_and_state(data))
-
-
-def _in_parallel(console: Console, make: Callable[[Any], Path], todo: list[Any], jobs: int) -> None:
-    with concurrent.futures.ProcessPoolExecutor(jobs, initializer=_single) as pool:
-        for number, path in enumerate(pool.map(make, todo)):
-            console.print(f"{number + 1} of {len(todo)}: {path.name}")
-
-
-def _single() -> None:
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-
-
-def _chunk(job: tuple[Path, int, int]) -> Path:
-    work, seed, number = job
-    path = dataset.chunk_path(work, seed, number)
-    if not path.is_file():
-        dataset.draw_chunk(work / MATERIAL, path, seed, number, CHUNK)
-    return path
-
-
-def _views(job: tuple[Path, Path, int, int]) -> Path:
-    work, teacher, seed, number = job
-    path = exporting.views_path(work, seed, number)
-    if not path.is_file():
-        draw_views(dataset.chunks(work, seed), teacher, path, seed * 1000 + number, VIEWS, PIXELS)
-    return path
-
-
-def _train(work: Path, steps: int, rate: float, seed: int, jobs: int) -> None:
-    """`jobs` processes of one thread each, on one network."""
-    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
-    os.environ.setdefault("MASTER_PORT", str(_free_port()))
-    processes.spawn(_learn, (jobs, work, steps, rate, seed), nprocs=jobs)  # type: ignore[no-untyped-call]
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-def _learn(rank: int, jobs: int, work: Path, steps: int, rate: float, seed: int) -> None:
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)
-    if jobs > 1:
-        together.init_process_group("gloo", rank=rank, world_size=jobs)
-    console = Console(quiet=rank > 0)
-    views = Views.load(exporting.all_views(work, seed))
-    network = Liveness().to(memory_format=torch.channels_last)
-    console.print(f"{len(views.pictures)} views to learn from")
-
-    def report(step: int, error: float) -> None:
-        console.print(f"step {step}: the margin is off by {error:.2f}")
-
-    train(network, views, steps, rate, seed, report)
-    if rank == 0:
-        torch.save(network.state_dict(), work / exporting.WEIGHTS)
 
 
 if __name__ == "__main__":

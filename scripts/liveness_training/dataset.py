@@ -20,17 +20,19 @@ DRAWN_PIXELS = 112
 VARIED = 0.75
 """Share of the frames that are varied first."""
 
-SHARES = {"bonafide": 0.44, "attack": 0.44, "recorded": 0.04, "simulated": 0.08}
+SHARES = {"bonafide": 0.41, "attack": 0.41, "recorded": 0.04, "simulated": 0.14}
 """What a sample is: a bona fide frame, a simulated recapture of one, a real labelled crop as it was filmed,
 a frame of the simulated subject."""
+
+LIVE, MASKS = 0.5, 0.5
+"""Of the simulated subject's frames: the share that is live, and the share of masks among the attacks."""
 
 
 def draw(real: list[Sight], simulated: list[Sight], random: Random) -> tuple[Sample, str]:
     """One sample, and the person in it. Persons are drawn before frames, so that long clips do not rule."""
     kind = random.choice(list(SHARES), p=list(SHARES.values()))
     if kind == "simulated":
-        chosen = [s for s in simulated if s.row.bonafide == (random.random() < 0.6)] or simulated
-        sight = chosen[random.integers(len(chosen))]
+        sight = _of_a_species(simulated, random)
         if random.random() < 0.5:
             return Sample(
                 sight.frame, sight.box, sight.row.bonafide, f"simulated {sight.row.attack}"
@@ -47,6 +49,16 @@ def draw(real: list[Sight], simulated: list[Sight], random: Random) -> tuple[Sam
     if kind == "bonafide":
         return bona_fide(sight, random), sight.row.person
     return attack(sight, _of_a_person(real, random), random), sight.row.person
+
+
+def _of_a_species(simulated: list[Sight], random: Random) -> Sight:
+    """Half of them live; masks, the hardest of the attacks, half of the others."""
+    if random.random() < LIVE:
+        chosen = [s for s in simulated if s.row.bonafide]
+    else:
+        masks = random.random() < MASKS
+        chosen = [s for s in simulated if not s.row.bonafide and (s.row.attack == "mask") == masks]
+    return chosen[random.integers(len(chosen))]
 
 
 def _of_a_person(real: list[Sight], random: Random) -> Sight:

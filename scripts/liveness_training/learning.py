@@ -1,5 +1,5 @@
 """The training itself: the network learns to say of every view what the teacher said of the same pixels, its
-mean margin by both logits, both margins and both embeddings by a projection that is thrown away afterwards.
+mean margin by both logits; its margins, embeddings and hints by projections that are thrown away afterwards.
 
 A fixed number of steps from a seed, and the last weights count: no checkpoint is chosen by anything. The same
 views and seed give the same network up to the order of float sums.
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from .hints import BYTE
 from .network import Liveness
 from .views import Views
 
@@ -25,6 +26,7 @@ MARGIN_LIMIT = 6.0
 """Margins beyond this are all the same: the teacher is sure."""
 
 MARGINS_WEIGHT, EMBEDDINGS_WEIGHT = 0.5, 0.7
+HINTS_WEIGHTS = (2.0, 2.0, 2.0)
 EMBEDDING_LIMIT = 5.0
 WEIGHT_DECAY = 0.02
 WARM_UP = 100
@@ -36,6 +38,11 @@ def tensor_of(pictures: NDArray[np.uint8]) -> Tensor:
     """[n, p, p, 3] bytes to [n, 3, p, p] in 0..1."""
     x = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255.0
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def hint_of(hints: NDArray[np.int8]) -> Tensor:
+    """[n, side, side, k] bytes to [n, k, side, side]."""
+    return torch.from_numpy(hints).permute(0, 3, 1, 2).float() / BYTE
 
 
 def train(
@@ -56,23 +63,23 @@ def train(
         lambda step: min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0))),
     )
     network.train()
+    device = next(network.parameters()).device
     errors = []
     for step in range(1, steps + 1):
         chosen = chance.integers(0, len(views.pictures), BATCH // world)
-        pictures = tensor_of(views.pictures[chosen])
-        if chance.random() < 0.5:
-            pictures = pictures.flip(3)
-        margins = torch.from_numpy(views.margins[chosen]).clamp(-MARGIN_LIMIT, MARGIN_LIMIT)
-        embeddings = torch.from_numpy((known[chosen] - mean) / spread).clamp(
-            -EMBEDDING_LIMIT, EMBEDDING_LIMIT
-        )
-        logits, guess = network(pictures)
+        pictures = tensor_of(views.pictures[chosen]).to(device)
+        margins = torch.from_numpy(views.margins[chosen]).to(device).clamp(-MARGIN_LIMIT, MARGIN_LIMIT)
+        embeddings = torch.from_numpy((known[chosen] - mean) / spread).to(device)
+        embeddings = embeddings.clamp(-EMBEDDING_LIMIT, EMBEDDING_LIMIT)
+        logits, guess, seen = network(pictures)
         target = margins.mean(1, keepdim=True)
         loss = (
             functional.smooth_l1_loss(logits, target.expand_as(logits))
             + MARGINS_WEIGHT * functional.smooth_l1_loss(guess[:, :2], margins)
             + EMBEDDINGS_WEIGHT * functional.mse_loss(guess[:, 2:], embeddings)
         )
+        for weight, mine, hints in zip(HINTS_WEIGHTS, seen, views.hints, strict=True):
+            loss = loss + weight * functional.mse_loss(mine, hint_of(hints[chosen]).to(device))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if world > 1:
@@ -94,14 +101,3 @@ def _averaged(network: Liveness, world: int) -> None:
     flat /= world
     for mine, mean in zip(moved, flat.split([m.numel() for m in moved]), strict=True):
         mine.copy_(mean.view_as(mine))
-
-
-@torch.no_grad()
-def logits_of(network: Liveness, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """[n, 2, p, p, 3] to one logit for each crop, [n, 2]."""
-    network.eval()
-    said = []
-    for start in range(0, len(crops), 256):
-        part = crops[start : start + 256]
-        said.append(torch.stack([network(tensor_of(part[:, scale]))[0][:, scale] for scale in range(2)], 1))
-    return torch.cat(said).numpy()

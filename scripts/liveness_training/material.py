@@ -144,7 +144,7 @@ def sights(data: Path, chosen: list[Row], most: int) -> Iterator[Sight]:
 
 MATERIAL = "material.pickle"
 CLIP_FRAMES = 30
-SUBJECT_SESSIONS = 200
+SUBJECT_SESSIONS = 320
 
 
 def gather_material(data: Path, path: Path, seed: int) -> int:

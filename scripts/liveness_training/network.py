@@ -7,14 +7,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .hints import KEPT
+
 PIXELS = 80
 STEM = (
-    *((3, 16, 2), (16, 32, 2), (32, 32, 1), (32, 64, 2)),
-    *((64, 64, 1), (64, 96, 2), (96, 96, 1), (96, 128, 2)),
+    *((3, 16, 2), (16, 48, 2), (48, 48, 1), (48, 80, 2)),
+    *((80, 80, 1), (80, 80, 1), (80, 104, 2), (104, 112, 2)),
 )
 """Input and output channels and stride of each 3x3 convolution: 80 pixels become 3."""
 
-WIDE = 64
+STAGES = (2, 5, 6)
+"""The convolutions whose maps, of 20 x 20, 10 x 10 and 5 x 5 places, foretell the teacher's."""
+
+WIDE = 80
 TEACHER = 2 + 256
 """The teacher's two margins and its two embeddings, which training predicts from the features."""
 
@@ -28,7 +33,8 @@ def padded(x: Tensor, stride: int) -> Tensor:
 
 class Liveness(nn.Module):
     """[n, 3, 80, 80] in 0..1 to logits [n, 2]: place 0 is read for the close crop, 1 for the wide one.
-    The features before the head also feed, in training only, a projection to all that the teacher said."""
+    In training only, the features before the head also feed a projection to all that the teacher said, and
+    the maps of STAGES one to what it saw there."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,14 +45,19 @@ class Liveness(nn.Module):
         self.gather_norm = nn.BatchNorm2d(WIDE)
         self.head = nn.Conv2d(WIDE, 2, 1)
         self.project = nn.Linear(WIDE, TEACHER)
+        self.foretell = nn.ModuleList(
+            nn.Conv2d(STEM[place][1], kept, 1) for place, kept in zip(STAGES, KEPT, strict=True)
+        )
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits, and the guess of what the teacher said [n, 258]."""
-        x = pictures
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Logits, the guess of what the teacher said [n, 258], and of what it saw, [n, k, side, side]."""
+        x, seen = pictures, []
+        for number, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             x = torch.relu(norm(convolution(padded(x, convolution.stride[0]))))
+            if number in STAGES:
+                seen.append(self.foretell[len(seen)](x))
         x = torch.relu(self.gather_norm(self.gather(x)))
-        return self.head(x).flatten(1), self.project(x.flatten(1))
+        return self.head(x).flatten(1), self.project(x.flatten(1)), seen
 
     def folded(self) -> list[tuple[Tensor, Tensor, int]]:
         """Every convolution as weight, bias and stride, batch norms folded in; `gather`, head last."""

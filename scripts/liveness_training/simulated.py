@@ -18,7 +18,7 @@ from vouchbox.simulator.subject.spec import Attack, PortraitName, SubjectSpec
 
 from .material import Finder, Row, Sight
 
-FRAMES = {True: 6, False: 2}
+FRAMES = {True: 6, False: 6}
 """Frames of a live session, and of an attack."""
 
 FRAME_RATE = 3

@@ -7,6 +7,7 @@ three classes, of which class 1 is bona fide. Here both look at the very picture
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,10 @@ class Teacher(nn.Module):
         super().__init__()
         self._w = {name.removeprefix("module."): value for name, value in weights.items()}
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [n, 3] and the embedding [n, 128] of pictures [n, 3, 80, 80]."""
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Logits [n, 3], the embedding [n, 128] and the maps after the three stages, [n, c, 20, 20],
+        [n, c, 10, 10] and [n, c, 5, 5], of pictures [n, 3, 80, 80]."""
+        maps = []
         x = self._block("conv1", pictures, 2, 1)
         x = self._block("conv2_dw", x, 1, 1)
         for stage in ("3", "4", "5"):
@@ -40,10 +43,11 @@ class Teacher(nn.Module):
                 name = f"conv_{stage}.model.{number}"
                 x = x + self._squeezed(name, self._inverted(name, x, 1))
                 number += 1
+            maps.append(x)
         x = self._block("conv_6_sep", x, 1, 0)
         x = self._block("conv_6_dw", x, 1, 0).flatten(1)
         embedding = self._norm("bn", x @ self._w["linear.weight"].T)
-        return embedding @ self._w["prob.weight"].T, embedding
+        return embedding @ self._w["prob.weight"].T, embedding, maps
 
     def _norm(self, name: str, x: Tensor) -> Tensor:
         w = self._w
@@ -79,6 +83,16 @@ class Teacher(nn.Module):
         return x * torch.sigmoid(self._norm(f"{name}.se_module.bn2", s))
 
 
+@dataclass(frozen=True)
+class Said:
+    """What both networks say of n pictures: margins [n, 2] (log odds of bona fide against both attack
+    classes), embeddings [n, 256], and the maps of each stage, both networks' channels together."""
+
+    margins: NDArray[np.float32]
+    embeddings: NDArray[np.float16]
+    maps: tuple[NDArray[np.float32], ...]
+
+
 class Pair:
     """Both networks, and what they say of pictures."""
 
@@ -89,19 +103,17 @@ class Pair:
         ]
 
     @torch.no_grad()
-    def judge(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
-        """What both networks say of the very same RGB pictures [n, 80, 80, 3]: margins [n, 2] (log odds of
-        bona fide against both attack classes) and embeddings [n, 256]."""
-        margins, known = [], []
-        for start in range(0, len(pictures), 256):
-            rgb = pictures[start : start + 256]
-            batch = torch.from_numpy(np.ascontiguousarray(rgb[..., ::-1])).permute(0, 3, 1, 2).float()
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            said = [net(batch) for net in self._nets]
-            odds = [
-                logits[:, BONA_FIDE] - torch.logsumexp(logits[:, [i for i in range(3) if i != BONA_FIDE]], 1)
-                for logits, _ in said
-            ]
-            margins.append(torch.stack(odds, 1))
-            known.append(torch.cat([embedding for _, embedding in said], 1))
-        return torch.cat(margins).numpy(), torch.cat(known).half().numpy()
+    def judge(self, pictures: NDArray[np.uint8]) -> Said:
+        """What both networks say of the very same RGB pictures [n, 80, 80, 3]; keep n to some hundreds, for
+        maps [n, side, side, channels] are large."""
+        batch = torch.from_numpy(np.ascontiguousarray(pictures[..., ::-1])).permute(0, 3, 1, 2).float()
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        said = [net(batch) for net in self._nets]
+        others = [i for i in range(3) if i != BONA_FIDE]
+        odds = [logits[:, BONA_FIDE] - torch.logsumexp(logits[:, others], 1) for logits, _, _ in said]
+        stages = zip(*(maps for _, _, maps in said), strict=True)
+        return Said(
+            torch.stack(odds, 1).numpy(),
+            torch.cat([embedding for _, embedding, _ in said], 1).half().numpy(),
+            tuple(torch.cat(both, 1).permute(0, 2, 3, 1).numpy() for both in stages),
+        )

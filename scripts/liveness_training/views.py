@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .camera_model import Picture, Random
 from .crops import Crops
+from .hints import Basis, Hints
 from .simulated import PERSON
 from .teacher import Pair
 
@@ -31,27 +32,44 @@ GENTLE = 0.5
 
 FILES_AT_ONCE = 3
 
+AT_ONCE = 250
+"""Views that the teacher judges together."""
+
+BASIS_VIEWS = 600
+
 KNOWN_MARGIN = 4.0
 """What is learnt of a view of the simulated subject: this for a live one, its negative for an attack."""
 
 
 @dataclass(frozen=True)
 class Views:
-    """Pictures [n, p, p, 3] RGB, and what is to be said of them: margins [n, 2], embeddings [n, 256]."""
+    """Pictures [n, p, p, 3] RGB, and what is to be said of them: margins [n, 2], embeddings [n, 256], and the
+    hints of the three stages [n, side, side, k]."""
 
     pictures: NDArray[np.uint8]
     margins: NDArray[np.float32]
     embeddings: NDArray[np.float16]
+    hints20: NDArray[np.int8]
+    hints10: NDArray[np.int8]
+    hints5: NDArray[np.int8]
+
+    @property
+    def hints(self) -> Hints:
+        """The hints of all stages."""
+        return self.hints20, self.hints10, self.hints5
 
     @classmethod
     def load(cls, paths: list[Path]) -> Views:
-        """All of several files."""
-        kept: dict[str, list[NDArray[np.generic]]] = {}
-        for path in paths:
-            with np.load(path) as file:
-                for name in cls.__dataclass_fields__:
-                    kept.setdefault(name, []).append(file[name])
-        return cls(**{name: np.concatenate(parts) for name, parts in kept.items()})  # type: ignore[arg-type]
+        """All of several files, one kind of array after the other, for they are large."""
+
+        def all_of(name: str) -> NDArray[np.generic]:
+            parts = []
+            for path in paths:
+                with np.load(path) as file:
+                    parts.append(file[name])
+            return np.concatenate(parts)
+
+        return cls(**{name: all_of(name) for name in cls.__dataclass_fields__})  # type: ignore[arg-type]
 
 
 def view_of(crop: NDArray[np.uint8], pixels: int, gentle: bool, random: Random) -> Picture:
@@ -104,8 +122,40 @@ def _filmed_again(x: Picture, random: Random) -> Picture:
     return np.asarray(x, np.float32)
 
 
-def draw_views(chunks: list[Path], teacher: Path, path: Path, seed: int, count: int, pixels: int) -> None:
+def draw_views(
+    chunks: list[Path], teacher: Path, basis: Path, path: Path, seed: int, count: int, pixels: int
+) -> None:
     """Draw `count` views of crops of some of the chunks, have the teacher judge them, and keep them."""
+    pictures, pinned = drawn(chunks, seed, count, pixels)
+    pair, known = Pair(teacher), Basis.load(basis)
+    margins, embeddings, hints = [], [], []
+    for start in range(0, count, AT_ONCE):
+        said = pair.judge(pictures[start : start + AT_ONCE])
+        margins.append(said.margins)
+        embeddings.append(said.embeddings)
+        hints.append(known.hints(said.maps))
+    stages = [np.concatenate(stage) for stage in zip(*hints, strict=True)]
+    views = Views(
+        pictures,
+        np.where(pinned[:, None] != 0, pinned[:, None], np.concatenate(margins)),
+        np.concatenate(embeddings),
+        *stages,
+    )
+    unfinished = path.with_suffix(".part.npz")
+    np.savez(unfinished, **vars(views))  # noqa: TID251 - training material, not a session
+    unfinished.rename(path)
+
+
+def learn_basis(chunks: list[Path], teacher: Path, path: Path, seed: int, pixels: int) -> None:
+    """Find the principal components of what the teacher sees in some views."""
+    pictures, _ = drawn(chunks, seed, BASIS_VIEWS, pixels)
+    Basis.of(Pair(teacher).judge(pictures).maps).save(path)
+
+
+def drawn(
+    chunks: list[Path], seed: int, count: int, pixels: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """`count` views, and the margin that is learnt of each whatever the teacher says, or 0."""
     random = np.random.default_rng(seed)
     chosen = random.choice(len(chunks), min(FILES_AT_ONCE, len(chunks)), replace=False)
     read = [Crops.load(chunks[number]) for number in chosen]
@@ -126,13 +176,7 @@ def draw_views(chunks: list[Path], teacher: Path, path: Path, seed: int, count: 
             other = view_of(pool[random.choice(real)], pixels, False, random)
             view = _mixed(view, other, random) if kind < MIXED else _patched(view, other, random)
         pictures[n] = np.clip(view, 0, 255).astype(np.uint8)
-    margins, embeddings = Pair(teacher).judge(pictures)
-    margins = np.where(pinned[:, None] != 0, pinned[:, None], margins)
-    unfinished = path.with_suffix(".part.npz")
-    np.savez(  # noqa: TID251 - training material, not a session
-        unfinished, pictures=pictures, margins=margins, embeddings=embeddings
-    )
-    unfinished.rename(path)
+    return pictures, pinned
 
 
 def _mixed(one: Picture, other: Picture, random: Random) -> Picture:

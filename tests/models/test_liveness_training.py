@@ -9,6 +9,7 @@ import pytest
 
 from liveness_training import calibration, samples
 from liveness_training.calibration import Calibration, Said
+from liveness_training.hints import BYTE, KEPT, Basis, Maps
 from liveness_training.material import Row, Sight, rows, training_rows
 from liveness_training.variation import varied
 from vouchbox.vision.passive import CLIP
@@ -104,3 +105,34 @@ def test_a_clip_is_the_mean_of_its_frames_and_no_frame_counts_beyond_the_limit()
     scores, live = calibration.pooled(material, Calibration((0.5, 0.5), (0.0, 0.0)))
     assert scores.tolist() == [CLIP / 2, -2.0]
     assert live.tolist() == [1, 0]
+
+
+def maps(count: int = 50) -> Maps:
+    """Maps whose channels follow a few hidden ones, as those of a network do."""
+    random = np.random.default_rng(3)
+    made = []
+    for kept, side in zip(KEPT, (20, 10, 5), strict=True):
+        hidden = random.normal(0, np.linspace(3.0, 0.5, kept), (count, side, side, kept))
+        made.append((hidden @ random.normal(0, 1, (kept, 130)) + 7.0).astype(np.float32))
+    return tuple(made)
+
+
+def test_hints_keep_what_a_map_says_in_bytes_and_the_first_component_weighs_most(tmp_path: Path) -> None:
+    seen = maps()
+    Basis.of(seen).save(tmp_path / "basis.npz")
+    basis = Basis.load(tmp_path / "basis.npz")
+    for stage, hints, axes, mean in zip(seen, basis.hints(seen), basis.directions, basis.means, strict=True):
+        assert (hints.dtype, hints.shape) == (np.int8, (*stage.shape[:3], axes.shape[1]))
+        spread = hints.std((0, 1, 2))
+        assert abs(spread[0] / BYTE - 1.0) < 0.1
+        assert (np.diff(spread) < 0.5).all()
+        again = (hints / BYTE) @ np.linalg.pinv(axes) + mean
+        assert np.square(again - stage).mean() < 0.02 * stage.var()
+
+
+def test_a_map_beyond_all_that_was_seen_saturates_instead_of_turning_over() -> None:
+    seen = maps()
+    basis = Basis.of(seen)
+    for one, far in zip(basis.hints(seen), basis.hints(tuple(1000.0 * s for s in seen)), strict=True):
+        assert one.min() > -127
+        assert set(np.unique(np.abs(far))) >= {127}

@@ -1,0 +1,66 @@
+"""What the teacher saw on its way: its maps after each stage, which the network learns to foretell from its
+own maps of the same size (hints: A. Romero et al., FitNets, 2015). A margin is one number of a picture; the
+maps say hundreds, each about one place.
+
+Kept are the principal components of the maps, as bytes; the first weigh more, by the root of their spread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+KEPT = (24, 48, 64)
+"""Principal components of the maps of 20 x 20, 10 x 10 and 5 x 5 places."""
+
+BYTE = 20.0
+"""Steps of a kept byte in a unit of the first component's spread: it reaches to more than six of them."""
+
+Maps = tuple[NDArray[np.float32], ...]
+Hints = tuple[NDArray[np.int8], ...]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """The mean [c] and the scaled directions [c, k] of each stage."""
+
+    means: Maps
+    directions: Maps
+
+    @classmethod
+    def of(cls, maps: Maps) -> Basis:
+        """The principal components of maps [n, side, side, c]."""
+        means, directions = [], []
+        for stage, kept in zip(maps, KEPT, strict=True):
+            places = stage.reshape(-1, stage.shape[-1]).astype(np.float64)
+            mean = places.mean(0)
+            spread, axes = np.linalg.eigh(np.cov(places - mean, rowvar=False))
+            order = np.argsort(spread)[::-1][:kept]
+            deviation = np.sqrt(spread[order])
+            # The first component is scaled to a spread of 1, the others to the root of their share of it.
+            means.append(mean.astype(np.float32))
+            directions.append((axes[:, order] / np.sqrt(deviation * deviation[0])).astype(np.float32))
+        return cls(tuple(means), tuple(directions))
+
+    def hints(self, maps: Maps) -> Hints:
+        """Maps [n, side, side, c] as bytes [n, side, side, k]."""
+        return tuple(
+            np.clip(np.rint((stage - mean) @ axes * BYTE), -127, 127).astype(np.int8)
+            for stage, mean, axes in zip(maps, self.means, self.directions, strict=True)
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it; it holds no picture."""
+        named = {f"mean{n}": v for n, v in enumerate(self.means)}
+        named |= {f"directions{n}": v for n, v in enumerate(self.directions)}
+        np.savez(path, **named)  # type: ignore[arg-type]  # noqa: TID251 - training material, not a session
+
+    @classmethod
+    def load(cls, path: Path) -> Basis:
+        """Read what save() wrote."""
+        with np.load(path) as file:
+            stages = range(len(KEPT))
+            return cls(tuple(file[f"mean{n}"] for n in stages), tuple(file[f"directions{n}"] for n in stages))

@@ -1,0 +1,109 @@
+"""What the stages do in processes of their own: drawing samples and views, and training. Kept apart from the
+command, for a fresh process can't load what belongs to the program that was started.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+import torch.distributed as together
+import torch.multiprocessing as processes
+from rich.console import Console
+
+from . import dataset, exporting
+from .learning import train
+from .material import MATERIAL
+from .network import PIXELS, Liveness
+from .views import Views, draw_views, learn_basis
+
+CHUNK = 500
+"""Samples of one seed and file."""
+
+VIEWS = 3000
+"""Views of one seed and file."""
+
+BASIS = "basis.npz"
+
+
+def draw_samples(console: Console, work: Path, count: int, seed: int, jobs: int) -> None:
+    """The stage `samples`; files that are there already are kept."""
+    _in_parallel(console, _chunk, [(work, seed, n) for n in range(-(-count // CHUNK))], jobs)
+
+
+def judge_views(console: Console, work: Path, teacher: Path, count: int, seed: int, jobs: int) -> None:
+    """The stage `views`; files that are there already are kept."""
+    basis = work / BASIS
+    if not basis.is_file():
+        learn_basis(dataset.chunks(work, seed), teacher, basis, seed, PIXELS)
+    _in_parallel(console, _views, [(work, teacher, seed, n) for n in range(-(-count // VIEWS))], jobs)
+
+
+def learn(work: Path, steps: int, rate: float, seed: int, jobs: int) -> None:
+    """The stage `train`: on a GPU where there is one, else `jobs` processes of one thread each."""
+    jobs = 1 if torch.cuda.is_available() else jobs
+    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+    os.environ.setdefault("MASTER_PORT", str(_free_port()))
+    processes.spawn(_learn, (jobs, work, steps, rate, seed), nprocs=jobs)  # type: ignore[no-untyped-call]
+
+
+def _in_parallel(console: Console, make: Callable[[Any], Path], todo: list[Any], jobs: int) -> None:
+    # A fork of a process that has used PyTorch hangs.
+    fresh = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(jobs, fresh, _single) as pool:
+        for number, path in enumerate(pool.map(make, todo)):
+            console.print(f"{number + 1} of {len(todo)}: {path.name}")
+
+
+def _single() -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def _chunk(job: tuple[Path, int, int]) -> Path:
+    work, seed, number = job
+    path = dataset.chunk_path(work, seed, number)
+    if not path.is_file():
+        dataset.draw_chunk(work / MATERIAL, path, seed, number, CHUNK)
+    return path
+
+
+def _views(job: tuple[Path, Path, int, int]) -> Path:
+    work, teacher, seed, number = job
+    path = exporting.views_path(work, seed, number)
+    if not path.is_file():
+        chunks, own_seed = dataset.chunks(work, seed), seed * 1000 + number
+        draw_views(chunks, teacher, work / BASIS, path, own_seed, VIEWS, PIXELS)
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def _learn(rank: int, jobs: int, work: Path, steps: int, rate: float, seed: int) -> None:
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    if jobs > 1:
+        together.init_process_group("gloo", rank=rank, world_size=jobs)
+    console = Console(quiet=rank > 0)
+    views = Views.load(exporting.all_views(work, seed))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = Liveness().to(device, memory_format=torch.channels_last)
+    console.print(f"{len(views.pictures)} views to learn from")
+
+    def report(step: int, error: float) -> None:
+        console.print(f"step {step}: the margin is off by {error:.2f}")
+
+    train(network, views, steps, rate, seed, report)
+    if rank == 0:
+        torch.save(network.cpu().state_dict(), work / exporting.WEIGHTS)
