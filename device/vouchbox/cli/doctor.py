@@ -8,15 +8,17 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.text import Text
 
 from vouchbox.doctor import report
 from vouchbox.doctor.finding import Finding, Result
 from vouchbox.doctor.rounds import FAMILIES, examine
 
-_COLOURS = {
+_STYLES = {
     Result.OK: "green",
     Result.WARNING: "yellow",
-    Result.FAULT: "red",
+    Result.FAULT: "bold red",
     Result.NOT_CHECKED: "bright_black",
 }
 
@@ -39,12 +41,20 @@ def doctor(path: Path, only: tuple[str, ...], as_json: bool) -> None:
     wiped, keys sign once; neither is shown. Exit code 1 says that there is a fault.
     """
     findings: list[Finding] = []
-    shown = Console(stderr=True)
-    with shown.status("", spinner="dots") as status:
-        for finding in examine(path, only=only, begin=lambda name: status.update(f"looking at: {name}")):
+    terminal = sys.stdout.isatty()
+    person = Console(stderr=not terminal)  # what goes to a file or a pipe is not mixed with the progress
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("looking at: {task.description}"),
+        console=person,
+        transient=True,
+        disable=not person.is_terminal,
+    ) as shown:
+        task = shown.add_task("", total=None)
+        for finding in examine(path, only=only, begin=lambda name: shown.update(task, description=name)):
             findings.append(finding)
             if not as_json:
-                _show(finding)
+                _show(finding, person if terminal else None)
     if as_json:
         click.echo(json.dumps(report.document(findings), indent=2))
     else:
@@ -53,7 +63,11 @@ def doctor(path: Path, only: tuple[str, ...], as_json: bool) -> None:
         sys.exit(1)
 
 
-def _show(finding: Finding) -> None:
+def _show(finding: Finding, terminal: Console | None) -> None:
     text = report.line(finding)
-    word = report.WORDS[finding.result]
-    click.echo(click.style(word, fg=_COLOURS[finding.result]) + text[len(word) :])
+    if terminal is None:
+        click.echo(text)
+        return
+    shown = Text(text)
+    shown.stylize(_STYLES[finding.result], 0, len(report.WORDS[finding.result]))
+    terminal.print(shown, soft_wrap=True)

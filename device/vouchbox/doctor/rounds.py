@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from subprocess import SubprocessError
 
-import msgspec
+from msgspec import MsgspecError
 
 from vouchbox.config import Config
 from vouchbox.doctor import (
@@ -45,21 +46,18 @@ class Round:
     units: dict[str, Unit]
 
     def account(self, room: str) -> Account:
-        """The user of `room`; the vault's is not in [vault.users], for its unit names it."""
+        """The user of `room`; the vault's is not in [vault.users], for its unit names it. Without a name
+        it is whoever runs this."""
         users = self.config.vault.users
         try:
             if room != "vault":
                 return self.machine.account(room, users.get(room))  # type: ignore[call-overload]
-            return self.machine.account(room, _vault_user(self.units) if users else None)
+            return self.machine.account(room, self.units["vault"].said.get("User") or None)
         except KeyError:
             return Account("the room's user", NOBODY, NOBODY, frozenset())
 
 
 Family = Callable[[Round], Iterator[Finding]]
-
-
-def _vault_user(known: dict[str, Unit]) -> str:
-    return known["vault"].said.get("User") or "vouchbox-vault"
 
 
 def _models(asked: Round) -> Iterator[Finding]:
@@ -138,7 +136,7 @@ def examine(
         begin(name)
         try:
             yield from FAMILIES[name](asked)
-        except (OSError, ValueError, KeyError, TypeError, msgspec.MsgspecError) as problem:
+        except (OSError, ValueError, LookupError, TypeError, SubprocessError, MsgspecError) as problem:
             yield fault(
                 name,
                 f"the check itself failed ({type(problem).__name__})",

@@ -13,6 +13,9 @@ from vouchbox.doctor.machine import Machine
 from vouchbox.doctor.walls import ROOMS
 
 SECONDS = 20
+MANY_RESTARTS = 2
+"""A room that starts once more after so many ends does not just start."""
+
 _ASKED = (
     "LoadState",
     "ActiveState",
@@ -112,6 +115,7 @@ def check(machine: Machine, units: Mapping[str, Unit]) -> Iterator[Finding]:
 def judge(room: str, said: Mapping[str, str]) -> Finding:
     """What the state of one unit means."""
     check, log = f"unit-{room}", f"look at `journalctl -u vouchbox-{room}`"
+    restarts = int(said.get("NRestarts") or 0)
     match said.get("ActiveState"), said.get("SubState"):
         case "active", _:
             return ok(check, f"{room} runs")
@@ -119,8 +123,8 @@ def judge(room: str, said: Mapping[str, str]) -> Finding:
             return fault(
                 check, f"{room} has failed", f"{log}, then `systemctl reset-failed` and start vouchbox.target"
             )
-        case "activating", "auto-restart":
-            return fault(check, f"{room} ends again and again ({said.get('NRestarts', '?')} restarts)", log)
+        case "activating", sub if sub == "auto-restart" or restarts >= MANY_RESTARTS:
+            return fault(check, f"{room} ends again and again ({restarts} restarts)", log)
         case "activating", _:
             return warning(check, f"{room} is just starting", "ask again in a minute")
         case _ if said.get("ConditionResult") == "no":
