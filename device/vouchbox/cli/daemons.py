@@ -5,15 +5,14 @@ Each imports its room inside the command, so a room's process holds only that ro
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 from pathlib import Path
 
 import click
 import msgspec
 
 from vouchbox import config as configuration
+from vouchbox.cli.log_limit import log_to_stderr
 from vouchbox.errors import UsageError
 from vouchbox.notify import Notifier
 
@@ -27,17 +26,13 @@ _config = click.option(
 )
 
 
-def _log(level: int = logging.INFO) -> None:
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(name)s: %(message)s")
-
-
 @click.command(epilog="Example: vouchbox vault --config /etc/vouchbox/vouchbox.toml")
 @_config
 def vault(path: Path) -> None:
     """Run the vault: keys, requests, consent, verdicts. Start it first; the other rooms connect to it."""
     from vouchbox.vault import daemon
 
-    _log()
+    log_to_stderr()
     daemon.run(configuration.load(path), notifier=Notifier.of(os.environ))
 
 
@@ -48,7 +43,7 @@ def vision(path: Path) -> None:
     from vouchbox.camera.opening import open_source
     from vouchbox.vision import daemon
 
-    _log()
+    log_to_stderr()
     config, notifier = configuration.load(path), Notifier.of(os.environ)
     if config.camera.source.startswith("simulated:"):
         from vouchbox.simulator.subject.source import simulated
@@ -65,7 +60,7 @@ def uplink(path: Path) -> None:
     """Run the uplink: signed and sealed bytes to the MQTT broker, requests back."""
     from vouchbox.uplink import daemon
 
-    _log()
+    log_to_stderr()
     config, handed = configuration.load(path), os.environ.get("CREDENTIALS_DIRECTORY")
     if handed:  # by systemd, to this unit alone
         config = config.with_credentials(Path(handed))

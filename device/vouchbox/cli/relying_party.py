@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import json
-import logging
-import sys
 from pathlib import Path
 
 import click
 import msgspec
 
 from vouchbox.cli import registrations
+from vouchbox.cli.log_limit import log_to_stderr
 from vouchbox.messages import Action, Level
 from vouchbox.relying_party import desk, keys, service
 from vouchbox.relying_party import export as holdings
@@ -63,7 +62,7 @@ def keygen(folder: Path, party: str, name: str) -> None:
 @_config
 def serve(path: Path) -> None:
     """Receive verdicts and templates, store them, acknowledge them, until stopped."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s: %(message)s")
+    log_to_stderr()
     service.serve(configuration.load(path))
 
 
