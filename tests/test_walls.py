@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "device" / "vouchbox"
-SHARED = {"messages", "reasons", "errors", "config", "ipc", "notify"}
+SHARED = {"messages", "reasons", "errors", "config", "ipc", "notify", "machine"}
 ROOMS = {
     "camera",
     "vision",

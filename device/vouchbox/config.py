@@ -52,12 +52,14 @@ class Camera(_Section, frozen=True):
 
 
 class Vision(_Section, frozen=True):
-    """`models` is a folder with manifest.toml (none: the one that ships); `runtime` names the interpreter."""
+    """`models` is a folder with manifest.toml (none: the one that ships); `runtime` names the interpreter;
+    `sysfs` is where the kernel shows temperature and throttling (another folder simulates a hot machine)."""
 
     models: Path | None = None
     runtime: Literal["auto", "litert", "tflite-runtime"] = "auto"
     threads: Annotated[int, Meta(ge=1, le=4)] = 1
     require_locked_memory: bool = False
+    sysfs: Path = Path("/sys")
 
 
 class Token(_Section, frozen=True):

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from vouchbox.errors import MessageError
+from vouchbox.machine import Heat, Pace, Sign
 from vouchbox.reasons import Reason
 
 MESSAGE_LIMIT = 16 * 1024
@@ -212,14 +213,28 @@ class CancelExamination(Message, frozen=True):
 
 
 # --- vision -> vault ------------------------------------------------------------------------------------
+class MachineState(Message, frozen=True):
+    """Heat and power of the machine, as vision/sensors.py reads them, and the pace that follows.
+    `temperature_c` is the hottest zone in whole degrees Celsius, None where there is none."""
+
+    heat: Heat
+    temperature_c: Annotated[int, Meta(ge=-50, le=150)] | None
+    under_voltage: Sign
+    frequency_capped: Sign
+    throttled: Sign
+    soft_limit: Sign
+    pace: Pace
+
+
 class VisionReady(Message, frozen=True):
-    """The first message of the vision room: what it is and which models it loaded."""
+    """The first message of the vision room: what it is, which models it loaded, and how its machine is."""
 
     version: Word
     runtime: Word
     models: Annotated[tuple[ModelIdentity, ...], Meta(max_length=8)]
     source_kind: SourceKind
     memory_locked: bool
+    machine: MachineState | None = None
 
 
 class Progress(Message, frozen=True):
@@ -238,7 +253,7 @@ class Progress(Message, frozen=True):
 
 class Examination(Message, frozen=True):
     """Everything that vision says about a clip, in numbers. The embedding is set only when it was asked
-    for and the outcome is LIVE."""
+    for and the outcome is LIVE. The camera lost `dropped` frames; `skipped` were left out by choice."""
 
     session: Session
     level: Level
@@ -256,6 +271,7 @@ class Examination(Message, frozen=True):
     timings: Annotated[tuple[StageTime, ...], Meta(max_length=16)]
     wiped: bool
     embedding: Annotated[bytes, Meta(max_length=EMBEDDING_BYTES)] = b""
+    skipped: Count = 0
 
 
 # --- uplink -> vault ------------------------------------------------------------------------------------
@@ -434,7 +450,7 @@ class CodeRejected(Message, frozen=True):
     fix: Line
 
 
-VisionToVault = VisionReady | Progress | Examination
+VisionToVault = VisionReady | MachineState | Progress | Examination
 VaultToVision = Examine | CancelExamination
 UplinkToVault = LinkState | RequestArrived | AckArrived | Published
 VaultToUplink = Outgoing | StatusDocument

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     CAMERA_COVERED = "camera-covered"
     CAMERA_FROZEN = "camera-frozen"
     CAMERA_TOO_SLOW = "camera-too-slow"
+    FRAME_RATE_TOO_LOW = "frame-rate-too-low"
     CLIP_UNREADABLE = "clip-unreadable"
     MODEL_UNAVAILABLE = "model-unavailable"
     MEMORY_NOT_LOCKED = "memory-not-locked"
@@ -99,6 +100,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.CAMERA_COVERED: "Something covers the lens: uncover it.",
     Reason.CAMERA_FROZEN: "The camera shows one frozen picture: ask the staff.",
     Reason.CAMERA_TOO_SLOW: "The camera is too slow: ask the staff.",
+    Reason.FRAME_RATE_TOO_LOW: "Too few pictures a second, for the box is too hot or busy: ask the staff.",
     Reason.CLIP_UNREADABLE: "The recorded clip can't be played.",
     Reason.MODEL_UNAVAILABLE: "A model is missing or damaged: ask the staff.",
     Reason.MEMORY_NOT_LOCKED: "Frames could not be kept in locked memory: ask the staff.",

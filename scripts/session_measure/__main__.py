@@ -15,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from session_measure import plan, report
 from session_measure.cache import ROOT, Cache, state
-from session_measure.holding import hold_all
+from session_measure.holding import Camera, hold_all
+from vouchbox.machine import Pace
 from vouchbox.messages import Outcome
 from vouchbox.vision.models import Models
 
@@ -31,6 +32,14 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--group", "only", multiple=True, type=click.Choice(plan.GROUPS), help="Only this; repeatable.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--processes", default=2, show_default=True, type=click.IntRange(1, 64))
+@click.option("--frame-rate", default=15, show_default=True, type=click.IntRange(5, 60))
+@click.option(
+    "--pace",
+    type=click.Choice([p.value for p in Pace]),
+    default=Pace.FULL.value,
+    show_default=True,
+    help="How many of the frames are looked at, as on a hot machine.",
+)
 @click.option("--json", "json_file", type=FILE, help="Write every count here.")
 @click.option("--markdown", "markdown_file", type=FILE, help="Write the tables here.")
 @click.option(
@@ -42,6 +51,8 @@ def main(
     only: tuple[str, ...],
     seed: int,
     processes: int,
+    frame_rate: int,
+    pace: str,
     json_file: Path | None,
     markdown_file: Path | None,
     cache: Path,
@@ -56,7 +67,8 @@ def main(
     data = Path(os.environ.get("VOUCHBOX_DATA", ROOT.parent / "shared" / "data"))
     people = plan.portraits(data)
     console.print(f"{len(people)} portraits, {processes} processes")
-    known = Cache(cache, state(Models.load(), plan.fingerprint(people, seed)))
+    camera = Camera(frame_rate, Pace(pace))
+    known = Cache(cache, state(Models.load(), f"{plan.fingerprint(people, seed)} {camera}"))
     counts = {group: cued if group in plan.CUED else sessions for group in only or plan.GROUPS}
     wanted = list(plan.sessions(counts, seed, people))
     missing = [session for session in wanted if (session.group, session.number) not in known.records]
@@ -69,7 +81,7 @@ def main(
     ) as progress:
         bar = progress.add_task("sessions", total=len(wanted), completed=len(wanted) - len(missing))
         wrong = 0
-        for record in hold_all(missing, processes):
+        for record in hold_all(missing, processes, camera):
             known.add(record)
             wrong += (record.outcome is Outcome.LIVE) != (record.group == plan.BONA_FIDE)
             progress.update(bar, advance=1, description=f"sessions ({wrong} wrong)")

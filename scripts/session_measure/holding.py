@@ -15,14 +15,21 @@ import msgspec
 from msgspec import Struct
 
 from session_measure.plan import Session
-from vouchbox.config import Camera
+from vouchbox import config
+from vouchbox.machine import Pace
 from vouchbox.messages import Examine, Level, Outcome, TestName, TestStatus
 from vouchbox.simulator.subject.source import SimulatedSubject
 from vouchbox.vision.examination import Examiner
 from vouchbox.vision.models import Models
 
 SECONDS = 5.0
-CAMERA = Camera(source="simulated:measured", pace="fast")
+
+
+class Camera(Struct, frozen=True):
+    """How the frames come: the camera's rate (frames per second), and how many of them are looked at."""
+
+    frame_rate: int = 15
+    pace: Pace = Pace.FULL
 
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,16 +54,17 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True):
 _examiner: Examiner | None = None
 
 
-def hold(session: Session) -> Record:
+def hold(session: Session, camera: Camera) -> Record:
     """One session, from the first frame to the outcome."""
     global _examiner
     if _examiner is None:
         cv2.setNumThreads(1)
         # A session's time limit is for a camera that hangs: a busy machine must not end one here.
-        _examiner = Examiner(Models.load(), monotonic=time.process_time)
+        _examiner = Examiner(Models.load(), pace=lambda: camera.pace, monotonic=time.process_time)
     began = time.process_time()
     request = Examine("measure-sessions", Level.ACTIVE, session.prompts, False, SECONDS)
-    seen = _examiner.examine(request, SimulatedSubject(session.subject, CAMERA))
+    frames = config.Camera(source="simulated:measured", pace="fast", frame_rate=camera.frame_rate)
+    seen = _examiner.examine(request, SimulatedSubject(session.subject, frames))
     options = str(session.subject).partition("?")[2]
     return Record(
         group=session.group,
@@ -72,10 +80,10 @@ def hold(session: Session) -> Record:
     )
 
 
-def hold_all(sessions: Iterable[Session], processes: int) -> Iterator[Record]:
+def hold_all(sessions: Iterable[Session], processes: int, camera: Camera) -> Iterator[Record]:
     """Every session's record, as they come."""
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(hold, session) for session in sessions]
+        waiting = [pool.submit(hold, session, camera) for session in sessions]
         try:
             for done in as_completed(waiting):
                 yield done.result()

@@ -59,6 +59,32 @@ def test_a_broker_with_an_expired_certificate_is_refused(
     box.vault.until_state(connected=False, word="has expired")
 
 
+def test_a_box_whose_clock_lags_says_to_set_it_and_connects_by_itself_once_the_certificate_is_valid(
+    settings: Callable[..., Any],
+    start: Callable[..., Any],
+    pki: Any,
+    mosquitto: Mosquitto,
+    tmp_path: Path,
+) -> None:
+    # What a Pi without a battery clock sees before its first synchronisation: everything is of the future.
+    ahead = Authority(tmp_path / "ahead", now=datetime.now(UTC) + timedelta(days=400))
+    server = ahead.server("ahead", hosts=("localhost",))
+    broker = Broker(ahead.path, server, mosquitto=mosquitto)
+    broker.start()
+    (tmp_path / "ca.pem").write_bytes(ahead.path.read_bytes())
+    box = start(settings(broker.port, ca=tmp_path / "ca.pem"))
+    box.vault.until_state(connected=False, word="set this box's clock")
+    broker.close()
+    (tmp_path / "ca.pem").write_bytes(pki.authority.path.read_bytes())
+    valid = Broker(pki.authority.path, pki.server, mosquitto=mosquitto)
+    valid.port = broker.port
+    valid.start()
+    try:
+        box.vault.until_state(connected=True)
+    finally:
+        valid.close()
+
+
 def test_a_broker_without_tls_1_3_is_refused(
     settings: Callable[..., Any], start: Callable[..., Any], pki: Any
 ) -> None:

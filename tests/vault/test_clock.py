@@ -15,9 +15,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vouchbox.config import Vault as VaultConfig
-from vouchbox.messages import ConsentAsked, Outgoing, RequestArrived
+from vouchbox.messages import (
+    CodePresented,
+    ConsentAsked,
+    ConsentGiven,
+    Examine,
+    Outgoing,
+    ReceiptIssued,
+    RequestArrived,
+    WithdrawalStanding,
+)
 from vouchbox.reasons import Reason
-from vouchbox.vault import formats, replay
+from vouchbox.vault import formats, receipt_book, replay
 from vouchbox.vault.admission import Admission
 from vouchbox.vault.clock import CLOCK_SKEW_S, Span
 from vouchbox.vault.replay import ReplayWindow
@@ -280,3 +289,57 @@ def test_the_verdict_states_whether_the_clock_was_set(
     row = [row for row in world.of("uplink", Outgoing) if row.content_type == "application/eat+jwt"][-1]
     claims = json.loads(formats.from_base64url(row.payload.split(b".")[1].decode()))
     assert claims["vouchbox"]["clock"] == said
+
+
+# --- a Pi before its first synchronisation ---------------------------------------------------------------
+def receipt_of(world: Any, party: Any, exam: Any, at: float) -> ReceiptIssued:
+    """Somebody agrees to a check whose request the party dated `at`, which is the true time."""
+    world.ask(party.request(iat=int(at), exp=int(at) + 300))
+    session = world.of("kiosk", ConsentAsked)[-1].session
+    world.say("kiosk", ConsentGiven(session, True))
+    world.say("vision", exam(session, world.of("vision", Examine)[-1].prompts))
+    issued: ReceiptIssued = world.of("kiosk", ReceiptIssued)[-1]
+    return issued
+
+
+@pytest.mark.parametrize("wall", [0, NOW - 5 * YEAR_S, NOW + 5 * YEAR_S], ids=["1970", "past", "future"])
+def test_a_receipt_from_before_the_first_synchronisation_still_withdraws_afterwards(
+    world: Any, party: Any, exam: Any, wall: int
+) -> None:
+    world.clock.set, world.clock.now = False, wall
+    first = receipt_of(world, party, exam, NOW)
+    kept = receipt_book.find(world.vault._store, first.receipt)
+    assert kept is not None
+    assert NOW <= kept.issued <= NOW + 60
+    world.clock.set, world.clock.now = True, NOW + 600
+    receipt_of(world, party, exam, NOW + 600)
+    world.join("counter")
+    world.say("counter", CodePresented(first.code))
+    assert world.of("counter", WithdrawalStanding)
+
+
+def test_a_clock_that_was_never_set_takes_nobody_s_withdrawal_away(world: Any, party: Any, exam: Any) -> None:
+    first = receipt_of(world, party, exam, NOW)
+    world.clock.set, world.clock.now = False, NOW + 20 * YEAR_S
+    receipt_of(world, party, exam, NOW + 30)
+    assert receipt_book.find(world.vault._store, first.receipt) is not None
+    world.clock.set = True
+    receipt_of(world, party, exam, NOW + 20 * YEAR_S)
+    assert receipt_book.find(world.vault._store, first.receipt) is None, "what is surely over is swept"
+
+
+def test_the_first_synchronisation_in_mid_session_neither_ends_it_nor_shortens_its_deadlines(
+    world: Any, party: Any, exam: Any
+) -> None:
+    world.clock.set, world.clock.now = False, 0
+    world.ask(party.request(iat=NOW, exp=NOW + 300))
+    session = world.of("kiosk", ConsentAsked)[-1].session
+    world.clock.set, world.clock.now = True, NOW
+    world.settle()
+    world.say("kiosk", ConsentGiven(session, True))
+    world.say("vision", exam(session, world.of("vision", Examine)[-1].prompts))
+    row = [row for row in world.of("uplink", Outgoing) if row.content_type == "application/eat+jwt"][-1]
+    claims = json.loads(formats.from_base64url(row.payload.split(b".")[1].decode()))
+    assert claims["vouchbox"]["outcome"] == "live"
+    assert claims["vouchbox"]["clock"] == "synchronised"
+    assert claims["iat"] == NOW

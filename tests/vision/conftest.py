@@ -156,3 +156,26 @@ def portrait_clip(tmp_path_factory: pytest.TempPathFactory, still_clip: list[NDA
         writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     writer.release()
     return path
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder that looks like /sys: a zone for each temperature (millidegrees), the firmware's word in
+    hex, the voltage alarm."""
+
+    def build(
+        *zones: int | str, throttled: str | None = None, alarm: str | None = None, soc: str = "soc"
+    ) -> Path:
+        files = {f"class/thermal/thermal_zone{n}/temp": f"{value}\n" for n, value in enumerate(zones)}
+        if throttled is not None:
+            files[f"devices/platform/{soc}/{soc}:firmware/get_throttled"] = f"{throttled}\n"
+        if alarm is not None:
+            files["class/hwmon/hwmon0/name"] = "cpu_thermal\n"
+            files["class/hwmon/hwmon1/name"] = "rpi_volt\n"
+            files["class/hwmon/hwmon1/in0_lcrit_alarm"] = f"{alarm}\n"
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return tmp_path
+
+    return build

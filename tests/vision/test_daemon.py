@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from vouchbox import ipc
-from vouchbox.config import Box, Config
+from vouchbox.config import Box, Config, Vision
 from vouchbox.errors import CameraMissing
+from vouchbox.machine import Heat, Pace, Sign
 from vouchbox.messages import (
     VISION_SESSION_BUDGET,
     CancelExamination,
     Examination,
+    MachineState,
     Message,
     Outcome,
     Progress,
@@ -26,7 +28,7 @@ from vouchbox.messages import (
 )
 from vouchbox.notify import NOBODY, Notifier
 from vouchbox.reasons import Reason
-from vouchbox.vision import daemon
+from vouchbox.vision import climate, daemon
 from vouchbox.vision.models import Models
 
 WAIT_S = 30.0
@@ -64,12 +66,20 @@ class Vault:
 
 @pytest.fixture
 def room(
-    short_tmp: Path, models: Models, still_clip: list[Any], play: Any, monkeypatch: pytest.MonkeyPatch
+    short_tmp: Path,
+    models: Models,
+    still_clip: list[Any],
+    play: Any,
+    machine: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Vault]]:
     """Starts the room in a thread of this process, which is therefore not protected."""
     monkeypatch.setattr(daemon, "protect", lambda: type("None_", (), {"missing": ()})())
     monkeypatch.setattr(Models, "load", lambda *_: models)
-    config = Config(box=Box(site="s", device="d", run=short_tmp, state=short_tmp))
+    # A machine without a sensor, so that nothing but the test makes this one hot.
+    config = Config(
+        box=Box(site="s", device="d", run=short_tmp, state=short_tmp), vision=Vision(sysfs=machine())
+    )
     listener = ipc.Listener(config.socket("vision"))
     stop = threading.Event()
     threads: list[threading.Thread] = []
@@ -145,6 +155,36 @@ def test_after_the_vault_came_back_the_room_serves_again(room: Any, ask: Any) ->
     assert isinstance(vault.next(), VisionReady)
     vault.channel.send(ask(seconds=1.0))
     assert vault.examination()[1].frames > 10
+
+
+def test_a_machine_without_a_sensor_is_told_as_unknown_not_as_fine(room: Any) -> None:
+    ready = room().next()
+    assert isinstance(ready, VisionReady)
+    assert ready.machine == MachineState(Heat.UNKNOWN, None, *[Sign.UNKNOWN] * 4, Pace.FULL)
+
+
+def test_a_machine_that_grows_hot_in_a_session_thins_its_frames_and_tells_after_it(
+    room: Any, ask: Any, machine: Any, still_clip: list[Any], play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(climate, "READ_S", 0.0)
+    machine(52_000, throttled="0")
+
+    class Heating(play):  # type: ignore[misc]
+        def capture(self, into: Any) -> Any:
+            if self._next == 15:
+                machine(83_500, throttled="8")
+            return super().capture(into)
+
+    vault = room(lambda: Heating(still_clip))
+    ready = vault.next()
+    assert isinstance(ready, VisionReady)
+    assert ready.machine == MachineState(Heat.COOL, 52, *[Sign.NO] * 4, Pace.FULL)
+    vault.channel.send(ask())
+    _, found = vault.examination()
+    assert 15 < found.frames < 27
+    assert found.frames + found.skipped == 30
+    hot = MachineState(Heat.HOT, 84, Sign.NO, Sign.NO, Sign.NO, Sign.YES, Pace.LEAST)
+    assert vault.next() == hot
 
 
 class Manager(Notifier):

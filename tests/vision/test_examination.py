@@ -21,6 +21,7 @@ from vouchbox.errors import (
     RoomGone,
     VouchboxError,
 )
+from vouchbox.machine import Pace
 from vouchbox.messages import (
     VISION_SESSION_BUDGET,
     Examination,
@@ -41,6 +42,7 @@ from vouchbox.reasons import Reason
 from vouchbox.vision import examination, liveness
 from vouchbox.vision.examination import Examiner
 from vouchbox.vision.models import Models
+from vouchbox.vision.thinning import KEPT, NEEDED
 
 Ask = Callable[..., Any]
 Play = Callable[..., Any]
@@ -243,6 +245,54 @@ def test_nobody_too_far_and_too_many_are_told_what_to_change(
 def test_a_clip_of_a_second_is_too_short(models: Models, still_clip: list[Any], play: Play, ask: Ask) -> None:
     found = Examiner(models).examine(ask(), play(still_clip[:15]))
     assert (found.outcome, found.reasons) == (Outcome.INCONCLUSIVE, (Reason.TOO_SHORT,))
+
+
+def slowly(picture_of: Picture, rate: float, seconds: float) -> list[Any]:
+    """The swaying portrait at another rate."""
+    times = [n / rate for n in range(round(seconds * rate) + 1)]
+    return [
+        picture_of(160.0, ((320 + round(6 * np.sin(3 * t)), 240),), noise=n, degrees=2 * np.sin(2 * t))
+        for n, t in enumerate(times)
+    ]
+
+
+@pytest.mark.usefixtures("all_tests_succeed")
+def test_a_session_below_the_rate_that_the_tests_need_is_never_live(
+    models: Models, picture_of: Picture, play: Play, ask: Ask
+) -> None:
+    request = ask(Level.ACTIVE, seconds=2.0, want_embedding=True)
+    slow = NEEDED[Level.ACTIVE] - 0.5
+    found = Examiner(models).examine(request, play(slowly(picture_of, slow, 2.5), frame_rate=slow))
+    assert (found.outcome, found.reasons) == (Outcome.INCONCLUSIVE, (Reason.FRAME_RATE_TOO_LOW,))
+    assert found.embedding == b""
+    enough = NEEDED[Level.ACTIVE] + 0.5
+    found = Examiner(models).examine(request, play(slowly(picture_of, enough, 2.5), frame_rate=enough))
+    assert found.outcome is Outcome.LIVE
+
+
+def test_a_hot_machine_looks_at_fewer_frames_says_how_many_and_still_judges(
+    models: Models, still_clip: list[Any], play: Play, ask: Ask, rings: list[FrameRing]
+) -> None:
+    looked: list[float] = []
+    examiner = Examiner(models, pace=lambda: Pace.LEAST, seen=lambda s: looked.append(s.observation.seconds))
+    found = examiner.examine(ask(), play(still_clip))
+    assert found.frames == len(looked)
+    assert found.frames + found.skipped == 30
+    assert found.frames == pytest.approx(30 * KEPT[Level.PASSIVE] / 15.0, abs=1)
+    assert found.duration_s == pytest.approx(29 / 15, abs=0.1)
+    assert found.dropped == 0
+    assert found.tests[0].status is not TestStatus.NOT_RUN
+    assert decode(encode(found), decoder(VisionToVault)) == found
+    assert [ring.wiped for ring in rings] == [True]
+
+
+def test_a_frame_that_is_left_out_still_hears_the_cancel(
+    models: Models, still_clip: list[Any], play: Play, ask: Ask
+) -> None:
+    asked = itertools.count(1)
+    examiner = Examiner(models, pace=lambda: Pace.LEAST)
+    found = examiner.examine(ask(), play(still_clip), cancelled=lambda: next(asked) >= 2)
+    assert (found.outcome, found.frames, found.skipped) == (Outcome.CANCELLED, 1, 1)
 
 
 def test_a_clip_without_a_frame_is_inconclusive(models: Models, play: Play, ask: Ask) -> None:

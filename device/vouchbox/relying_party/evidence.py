@@ -78,6 +78,7 @@ class Said(Struct, frozen=True):
     source: Source | None = None
     frames: _Count = 0
     dropped: _Count = 0
+    skipped: _Count = 0
     duration_ms: _Count = 0
     quality: dict[str, Annotated[int, Meta(ge=0, le=100)]] = {}
     runtime: Annotated[str, Meta(max_length=64)] = ""

@@ -23,9 +23,14 @@ from vouchbox.vault.formats import TEMPLATE_CONTENT_TYPE, VERDICT_CONTENT_TYPE
 from vouchbox.vault.keys import KeyRing
 from vouchbox.vault.outbox import Outbox, Parcel
 from vouchbox.vault.receipt_issue import Draft, Given, Issued
+from vouchbox.vault.reckoning import Reckoning
 from vouchbox.vault.registry import Registry
 from vouchbox.vault.request import Request
 from vouchbox.vault.store import Store
+
+FORGET_S = 30.0
+"""An acknowledged row leaves its table at once, and the write-ahead log at most this much later: emptying the
+log is the dearest write of a session, and one does for all acknowledgements of that time."""
 
 _BOOT, _BOOTS, _KEY = "boot", "boots", "key"
 
@@ -42,7 +47,9 @@ class Clerk:
         self._store = store
         self._outbox = outbox
         self._clock = clock
+        self._reckoning = Reckoning(store, clock)
         self._given: Given | None = None
+        self._forget_at: float | None = None
 
     def start(self) -> list[Ticket]:
         """Count the boot, log the start, and give every session that a crash left open its one verdict."""
@@ -57,6 +64,8 @@ class Clerk:
         tickets = [Ticket(session, request) for session, request in journal.interrupted(self._store)]
         for ticket in tickets:
             self.conclude(ticket, Findings(Ending(Outcome.INCONCLUSIVE, (Reason.INTERRUPTED,))), None)
+        # What was acknowledged just before a power cut may still stand in the write-ahead log.
+        self._store.forget_deleted()
         return tickets
 
     def open(self, ticket: Ticket) -> None:
@@ -81,7 +90,7 @@ class Clerk:
         """Log the person's answer, inside the caller's transaction; nothing says who answered."""
         said: audit.Detail = {"session": ticket.session, "accepted": int(answer.accepted)}
         audit.append(self._store, audit.Event.CONSENT, self._now(), said | {"way": answer.way.value})
-        self._given = Given(ticket.session, self._now(), answer.way)
+        self._given = Given(ticket.session, self._reckoned(ticket.request.party), answer.way)
 
     def conclude(
         self,
@@ -111,7 +120,8 @@ class Clerk:
             detail: audit.Detail = {**_facts(ticket), "outcome": ending.outcome.value, "reasons": said}
             audit.append(self._store, audit.Event.VERDICT, self._now(), detail)
             if issued is not None and issued.kept is not None:
-                receipt_book.keep(self._store, issued.kept)
+                known = self._now() if self._clock.synchronised() else None
+                receipt_book.keep(self._store, issued.kept, now=known)
                 named: audit.Detail = {"session": ticket.session, "receipt": issued.receipt}
                 audit.append(self._store, audit.Event.RECEIPT, self._now(), named)
             journal.end(self._store, ticket.session)
@@ -127,10 +137,16 @@ class Clerk:
             for row, session in gone:
                 detail: audit.Detail = {"session": session, "party": ack.party, "row": row}
                 audit.append(self._store, audit.Event.DELIVERY, self._now(), detail)
-        if gone:
-            self._store.forget_deleted()
+        if gone and self._forget_at is None:
+            self._forget_at = self._clock.steady() + FORGET_S
         sessions = dict.fromkeys(session for _, session in gone)
         return [session for session in sessions if not self._outbox.waiting_for(session)]
+
+    def tidy(self) -> None:
+        """Empty the write-ahead log when that is due."""
+        if self._forget_at is not None and self._clock.steady() >= self._forget_at:
+            self._store.forget_deleted()
+            self._forget_at = None
 
     def _note_key(self, now: int) -> None:
         # Whoever changes the signing key, in whatever way, does not do so without a line in the log.
@@ -202,7 +218,7 @@ class Clerk:
             examination,
             issuer=self._box.audience,
             signer=self._ring.signer,
-            now=self._now(),
+            now=self._reckoned(ticket.request.party),
             random=secrets.token_bytes,
         )
 
@@ -218,6 +234,12 @@ class Clerk:
 
     def _now(self) -> int:
         return int(self._clock.wall())
+
+    def _reckoned(self, party: str) -> int:
+        # Before the clock is set a receipt is dated by the request that it belongs to, or it would seem to be
+        # over as soon as the clock is right.
+        present = self._reckoning.present(party)
+        return int(present.earliest) or self._now()
 
     def _boots(self) -> int:
         return int(self._store.fact(_BOOTS) or 0)

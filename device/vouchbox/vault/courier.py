@@ -10,8 +10,8 @@ from collections import Counter
 from typing import Any
 
 from vouchbox.config import Box
-from vouchbox.messages import Published, StatusDocument
-from vouchbox.vault import audit, egress, status
+from vouchbox.messages import MachineState, Published, StatusDocument
+from vouchbox.vault import audit, egress, status, wear
 from vouchbox.vault.clock import Clock
 from vouchbox.vault.delivery import Schedule
 from vouchbox.vault.doors import Doors
@@ -88,28 +88,42 @@ class Courier:
         if not self._connected or now - self._looked < LOOK_PERIOD_S:
             return
         self._looked = now
-        for number in self._schedule.due(self._outbox.numbers(), now):
-            row = self._outbox.read(number, self._schedule.offered(number, now))
-            if row is None:
-                continue
-            self._hand_over(row.topic, row.payload)
+        due = self._schedule.due(self._outbox.numbers(), now)
+        rows = [self._outbox.read(number, self._schedule.offered(number, now)) for number in due]
+        handed = [row for row in rows if row is not None]
+        self._hand_over(*((row.topic, row.payload) for row in handed))
+        for row in handed:
             if not self._doors.send("uplink", row):
                 return
 
-    def tell(self, health: Health, counters: Counter[str]) -> None:
+    def tell(self, health: Health, counters: Counter[str], machine: MachineState | None = None) -> None:
         """Hand out the status when health changed or the last one is old."""
         now = self._clock.steady()
         if self._told is not None and self._told[0] == health and now - self._told[1] < STATUS_PERIOD_S:
             return
         entries, head = audit.head(self._store)
-        tally = status.Tally(self._outbox.waiting(), entries, head, self._notary.statement, dict(counters))
+        tally = status.Tally(
+            self._outbox.waiting(),
+            entries,
+            head,
+            self._notary.statement,
+            dict(counters),
+            machine.temperature_c if machine else None,
+            wear.written_bytes(),
+            self._store.commits,
+        )
         payload = status.document(self._public, health, tally, int(self._clock.wall()))
         if self._doors.has("uplink"):
-            self._hand_over(self._topic, payload)
+            self._hand_over((self._topic, payload))
             if self._doors.send("uplink", StatusDocument(payload)):
                 self._told = (health, now)
 
-    def _hand_over(self, topic: str, payload: bytes) -> None:
-        digest, now = hashlib.sha256(payload).hexdigest(), int(self._clock.wall())
+    def _hand_over(self, *messages: tuple[str, bytes]) -> None:
+        """Their lines of the ledger, in one write, before any of them goes."""
+        if not messages:
+            return
+        now = int(self._clock.wall())
         with self._store.transaction():
-            egress.hand_over(self._store, egress.Departure(now, topic, len(payload), digest))
+            for topic, payload in messages:
+                digest = hashlib.sha256(payload).hexdigest()
+                egress.hand_over(self._store, egress.Departure(now, topic, len(payload), digest))

@@ -24,6 +24,7 @@ from vouchbox.messages import (
     ConsentToken,
     Examination,
     LinkState,
+    MachineState,
     Message,
     Progress,
     Published,
@@ -59,9 +60,9 @@ from vouchbox.vault.findings import reference_of
 from vouchbox.vault.notary import Notary
 from vouchbox.vault.outbox import Outbox
 from vouchbox.vault.session import Limits, State, Step, advance
-from vouchbox.vault.status import Health
 from vouchbox.vault.steward import Steward
 from vouchbox.vault.store import Store
+from vouchbox.vault.vitals import Vitals
 from vouchbox.vault.withdrawal_desk import WithdrawalDesk
 
 LOOP_S = 0.2
@@ -120,8 +121,7 @@ class Vault:
         interrupted = self._begin()
         self._counters: Counter[str] = Counter(interrupted=len(interrupted))
         self._state = State()
-        self._vision: VisionReady | None = None
-        self._storing = True
+        self._vitals = Vitals(clock)
         self._closed = False
         self._doors = Doors(config)
         self._courier = Courier(
@@ -152,8 +152,8 @@ class Vault:
             self._drive(Ticked())
             self._notary.keep_up()
             self._courier.offer()
-            health = Health(self._vision, self._clock.synchronised(), self._storing)
-            self._courier.tell(health, self._counters)
+            self._clerk.tidy()
+            self._courier.tell(self._vitals.health(), self._counters, self._vitals.machine)
         except OutboxError as problem:
             self._trouble(problem)
 
@@ -191,7 +191,7 @@ class Vault:
             case Joined("uplink") | Left("uplink"):
                 self._courier.uplink_changed()
             case Left("vision"):
-                self._vision = None
+                self._vitals.vision_left()
                 self._drive(VisionLost())
             case Said(room, message):
                 self._hear(room, message)
@@ -199,12 +199,15 @@ class Vault:
     def _hear(self, room: Room, message: Message) -> None:
         match message:
             case VisionReady():
-                self._vision = message
+                self._vitals.vision_joined(message)
                 self._steward.vision = message
                 self._drive(VisionJoined())
                 log.info("the vision room is ready")
+            case MachineState():
+                self._vitals.machine = message
             case Progress():
-                if self._state.step is Step.CAPTURING and self._is_current(message.session):
+                ticket = self._state.ticket
+                if self._state.step is Step.CAPTURING and ticket and ticket.session == message.session:
                     self._doors.send("kiosk", message)
             case Examination():
                 self._drive(Examined(message))
@@ -286,15 +289,12 @@ class Vault:
     def _carry_out(self, effect: Effect) -> tuple[Event, ...]:
         report = self._steward.carry_out(effect)
         if report.stored is not None:
-            self._storing = report.stored
+            self._vitals.storing = report.stored
             self._courier.added()
         self._counters.update(report.counted)
         return report.events
 
-    def _is_current(self, name: str) -> bool:
-        return self._state.ticket is not None and self._state.ticket.session == name
-
     def _trouble(self, problem: OutboxError) -> None:
-        self._storing = False
+        self._vitals.storing = False
         self._counters["disk-trouble"] += 1
         log.error("%s", problem)

@@ -44,9 +44,14 @@ class Withdrawn:
     erasure: bytes = b""
 
 
-def keep(store: Store, kept: Kept, *, limit: int = RECEIPT_LIMIT) -> None:
-    """Add a receipt and drop those whose time is over, inside the caller's transaction."""
-    _sweep(store, kept.issued)
+def keep(store: Store, kept: Kept, *, limit: int = RECEIPT_LIMIT, now: int | None = None) -> None:
+    """Add a receipt and drop those whose time is over, inside the caller's transaction.
+
+    `now` is the time when that is known; without it none is dropped for its time: a clock that was never set
+    must not take away anybody's withdrawal.
+    """
+    if now is not None:
+        _sweep(store, now)
     [(count,)] = store.execute("SELECT count(*) FROM receipt")
     if int(str(count)) >= limit:
         store.execute(

@@ -22,6 +22,16 @@ from vouchbox.vault.schema import MIGRATIONS, SCHEMA_VERSION
 FILE = "vault.sqlite"
 LOCK_FILE = "vault.lock"
 
+PRAGMAS = (
+    "page_size=1024",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "secure_delete=ON",
+    "foreign_keys=ON",
+)
+"""Pages of 1 KiB, for every commit writes whole pages, and the rows are small: half as many bytes are written
+as with the default of 4 KiB. A database that was made with other pages keeps them."""
+
 Value = str | int | float | bytes | None
 Row = tuple[Value, ...]
 
@@ -32,6 +42,8 @@ class Store:
     def __init__(self, directory: Path, *, read_only: bool = False) -> None:
         """Open it in `directory`, and create it unless `read_only`; raises OutboxError when that fails."""
         path = directory / FILE
+        self.commits = 0
+        """Transactions put on the disk since it was opened; each costs an SD card at least one write."""
         self._lock: int | None = None
         try:
             if read_only:
@@ -46,7 +58,7 @@ class Store:
         except (OSError, sqlite3.Error):
             raise OutboxError(f"can't open {path}", "look at that folder and its owner") from None
         try:
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
+            for pragma in PRAGMAS:
                 self._connection.execute(f"PRAGMA {pragma}")
             self._prepare(path)
         except sqlite3.Error:
@@ -71,6 +83,7 @@ class Store:
         try:
             yield
             self.execute("COMMIT")
+            self.commits += 1
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")

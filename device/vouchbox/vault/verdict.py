@@ -152,6 +152,7 @@ def _seen(examination: Examination) -> dict[str, Any]:
         "source": {"kind": source.kind.value, "width": source.width, "height": source.height},
         "frames": examination.frames,
         "dropped": examination.dropped,
+        "skipped": examination.skipped,
         "duration_ms": round(examination.duration_s * 1000),
         "quality": {component.name: component.value for component in examination.quality},
         "runtime": examination.runtime,

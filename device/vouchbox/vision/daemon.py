@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from vouchbox import __version__, ipc
 from vouchbox.camera.protection import end_on_signals, protect
 from vouchbox.camera.ring import FrameRing
@@ -28,8 +30,10 @@ from vouchbox.messages import (
     decoder,
 )
 from vouchbox.notify import NOBODY, Notifier
+from vouchbox.vision.climate import Climate
 from vouchbox.vision.examination import RING_SLOTS, Examiner
 from vouchbox.vision.models import Models
+from vouchbox.vision.sensors import Sensors
 
 RECONNECT_S = 0.5
 """Pause before the vault's socket is tried again."""
@@ -65,15 +69,17 @@ def run(
             source_kind=source_factory().kind,
             memory_locked=_memory_locked(config),
         )
-        examiner = Examiner(models, require_locked=vision.require_locked_memory, problem=_report)
+        climate = Climate(Sensors(vision.sysfs))
+        locked = vision.require_locked_memory
+        examiner = Examiner(models, require_locked=locked, problem=_report, pace=climate.pace)
         log.info("ready with %s", models.runtime.label)
         notifier.ready()
         while not ended.is_set():
             notifier.alive()
             try:
                 with ipc.connect(config.socket("vision"), decoder(VaultToVision), peer="vault") as channel:
-                    channel.send(ready)
-                    serve(channel, examiner, source_factory, ended, notifier)
+                    channel.send(msgspec.structs.replace(ready, machine=climate.now()))
+                    serve(channel, examiner, source_factory, climate, ended, notifier)
             except (RoomGone, MessageError) as problem:
                 log.warning("%s", problem)
                 ended.wait(RECONNECT_S)
@@ -88,18 +94,26 @@ def serve(
     channel: ipc.Channel,
     examiner: Examiner,
     source_factory: SourceFactory,
+    climate: Climate,
     stop: threading.Event,
     notifier: Notifier = NOBODY,
 ) -> None:
-    """Answer every Examine on `channel` until `stop`; raises RoomGone when the vault is gone."""
+    """Answer every Examine on `channel` and tell how the machine is, until `stop`; raises RoomGone when the
+    vault is gone."""
+    after_session = False
     while not stop.is_set():
         notifier.alive()
+        news = climate.news(at_once=after_session)
+        after_session = False
+        if news is not None:
+            channel.send(news)
         match channel.receive(_TICK_S):
             case Examine() as request:
                 began = time.monotonic()
                 watch = _AfterEachFrame(channel, request.session, stop, notifier)
                 found = examiner.examine(request, _source(source_factory), channel.send, watch)
                 channel.send(found)
+                after_session = True
                 log.info(
                     "%s after %.1f s and %d frames", found.outcome, time.monotonic() - began, found.frames
                 )

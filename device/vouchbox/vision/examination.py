@@ -14,6 +14,7 @@ from vouchbox.camera.health import CameraWatch, error_for, reason_for
 from vouchbox.camera.ring import FrameRing
 from vouchbox.camera.source import FrameFormat, FrameSource, PromptDisplay
 from vouchbox.errors import CameraError, MemoryLockError, ModelError, RoomGone, VouchboxError
+from vouchbox.machine import Pace
 from vouchbox.messages import (
     EMBEDDING_BYTES,
     Examination,
@@ -34,6 +35,7 @@ from vouchbox.vision.models import Models
 from vouchbox.vision.observer import Observer, Seen
 from vouchbox.vision.progress import ProgressReporter
 from vouchbox.vision.stages import StageClock
+from vouchbox.vision.thinning import Thinning, kept, too_few
 
 RING_SLOTS = 4
 """Frames that are kept at a time: the current one, and room for a source that writes ahead."""
@@ -56,9 +58,14 @@ def _never() -> bool:
     return False
 
 
+def _full() -> Pace:
+    return Pace.FULL
+
+
 class Examiner:
     """Examines one person after the other. `problem` hears of every error as a sentence without content;
-    `seen`, for measurements, of the numbers of every frame."""
+    `seen`, for measurements, of the numbers of every frame. `pace` is asked at every frame how many of them
+    the machine can bear to look at."""
 
     def __init__(
         self,
@@ -67,12 +74,14 @@ class Examiner:
         require_locked: bool = False,
         problem: Callable[[VouchboxError], None] = _nobody,
         seen: Callable[[Seen], None] = _nobody,
+        pace: Callable[[], Pace] = _full,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._models = models
         self._require_locked = require_locked
         self._problem = problem
         self._seen = seen
+        self._pace = pace
         self._monotonic = monotonic
         self.clock = StageClock()
         """Stage times of the last session."""
@@ -143,6 +152,7 @@ class Examiner:
         reporter = ProgressReporter(request.session, shape.width, shape.height, progress)
         display = source if isinstance(source, PromptDisplay) else None
         watch = CameraWatch()
+        thinning = Thinning(shape.frame_rate, kept(request.level, request.seconds))
         shown: Prompt | None = None
         first_ns: int | None = None
         began = self._monotonic()
@@ -153,11 +163,16 @@ class Examiner:
             if stamp is None:
                 session.ended_early = True
                 break
+            session.dropped += stamp.dropped
+            if not thinning.due(stamp.timestamp_ns, self._pace()):
+                session.skipped += 1
+                if self._stopped(session, began, cancelled):
+                    return
+                continue
             session.last_frame_ns = time.perf_counter_ns()
             first_ns = stamp.timestamp_ns if first_ns is None else first_ns
             session.seconds = max(session.seconds, (stamp.timestamp_ns - first_ns) / 1e9)
             session.frames += 1
-            session.dropped += stamp.dropped
             seen = observer.observe(slot, stamp, session.seconds)
             self._seen(seen)
             session.liveness.observe(seen.observation)
@@ -172,18 +187,25 @@ class Examiner:
             shown = prompt
             self._report(session, reporter, prompt, seen)
             clock.lap("progress")
-            if cancelled():
-                session.verdict = (Outcome.CANCELLED, (Reason.CANCELLED,))
+            if self._stopped(session, began, cancelled):
                 return
             if session.liveness.finished(session.seconds):
                 break
-            if session.frames >= FRAMES_LIMIT or self._monotonic() - began > SESSION_LIMIT_S:
-                session.refuse(Reason.TIMEOUT)
-                return
         if display is not None:
             display.show(None)
         clock.start()
         self._decide(session, observer)
+
+    def _stopped(self, session: Findings, began: float, cancelled: Callable[[], bool]) -> bool:
+        """Whether the session ends here, by a cancel or because it takes too long; asked after each frame."""
+        if cancelled():
+            session.verdict = (Outcome.CANCELLED, (Reason.CANCELLED,))
+            return True
+        frames = session.frames + session.skipped
+        if frames >= FRAMES_LIMIT or self._monotonic() - began > SESSION_LIMIT_S:
+            session.refuse(Reason.TIMEOUT)
+            return True
+        return False
 
     def _report(
         self, session: Findings, reporter: ProgressReporter, prompt: Prompt | None, seen: Seen
@@ -201,6 +223,8 @@ class Examiner:
         troubles = quality.reasons(session.components)
         if session.ended_early and session.seconds < min(SHORTEST_S, session.request.seconds):
             troubles = (*troubles, Reason.TOO_SHORT)
+        if too_few(session.request.level, session.frames, session.seconds):
+            troubles = (*troubles, Reason.FRAME_RATE_TOO_LOW)
         outcome, said = fusion.decide(session.request.level, session.results(), troubles)
         session.clock.lap("fusion")
         if outcome is Outcome.LIVE and session.request.level is Level.ACTIVE and _recorded(session.source):

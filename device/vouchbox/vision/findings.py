@@ -44,6 +44,7 @@ class Findings:
     pool: SessionQuality = field(default_factory=SessionQuality)
     frames: int = 0
     dropped: int = 0
+    skipped: int = 0
     seconds: float = 0.0
     ended_early: bool = False
     last_frame_ns: int | None = None
@@ -91,4 +92,5 @@ class Findings:
             timings=self.clock.times()[:_MOST_STAGES],
             wiped=wiped,
             embedding=self.embedding,
+            skipped=min(self.skipped, _LARGEST_COUNT),
         )

@@ -29,6 +29,7 @@ MACHINE = frozenset(
         Reason.CAMERA_COVERED,
         Reason.CAMERA_FROZEN,
         Reason.CAMERA_TOO_SLOW,
+        Reason.FRAME_RATE_TOO_LOW,
         Reason.CLIP_UNREADABLE,
         Reason.MODEL_UNAVAILABLE,
         Reason.MEMORY_NOT_LOCKED,
