@@ -17,6 +17,8 @@ KIOSK = "proof-kiosk"
 PACKAGE = "/root/vouchbox.deb"
 CONFIGURATION = "etc/vouchbox/vouchbox.toml"
 CAPTURE_S = 30
+ADDED = ("pace", "frame-rate", "capture-seconds", "keepalive-s")
+"""Keys that the shipped configuration leaves out and that boxes here may get."""
 PATIENCE = "/run/systemd/system/vouchbox-vision.service.d/patience.conf"
 
 
@@ -71,10 +73,23 @@ def furnish(box: Container, world: World, source: str) -> None:
 def configure(box: Container, source: str) -> bool:
     """Point the shipped configuration at this camera and this world; whether that changed it.
 
-    Frames come as fast as they are judged, so that no session depends on how busy the machine is. Half a
-    minute of a clip is taken, so that its session has a middle.
+    Half a minute of a clip is taken, so that its session has a middle.
     """
     path = box.tree / CONFIGURATION
+    before = path.read_text()
+    vault = {"capture-seconds": str(CAPTURE_S)} if source.startswith("clip:") else {}
+    text = configured(before, source, {"[camera]": {"pace": '"fast"'}, "[vault]": vault})
+    path.write_text(text)
+    return text != before
+
+
+def configured(text: str, source: str, more: dict[str, dict[str, str]]) -> str:
+    """The shipped configuration `text` with this camera, this world's names, and `more` (section, key,
+    value).
+
+    Keys of `more` that stand there from an earlier call go, so that one system can see many cameras. With
+    pace `fast`, frames come as fast as they are judged, and no session depends on how busy the machine is.
+    """
     known = {
         "site": f'"{SITE}"',
         "device": f'"{DEVICE}"',
@@ -82,18 +97,13 @@ def configure(box: Container, source: str) -> bool:
         "host": f'"{WORLD_ADDRESS}"',
         "port": str(PORT),
     }
-    fast, long = 'pace = "fast"', f"capture-seconds = {CAPTURE_S}"
-    more = {"[camera]": [fast], "[vault]": [long] if source.startswith("clip:") else []}
-    before = path.read_text()
     lines: list[str] = []
-    for line in before.splitlines():
+    for line in text.splitlines():
         key = line.split("=")[0].strip()
-        if line not in (fast, long):
+        if key not in ADDED:
             lines.append(f"{key} = {known[key]}" if key in known else line)
-        lines += more.get(line, [])
-    text = "\n".join(lines) + "\n"
-    path.write_text(text)
-    return text != before
+        lines += [f"{name} = {value}" for name, value in more.get(line, {}).items()]
+    return "\n".join(lines) + "\n"
 
 
 def watch(box: Container, *, patiently: bool) -> None:

@@ -14,29 +14,20 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from proving_ground.base import cgroup2, missing
-
-PATIENCE_S = 240.0
-"""How long a container waits for what must come."""
+from proving_ground.machine import ENVIRONMENT, Machine
 
 _numbers = itertools.count()
 _PR_SET_PDEATHSIG = 1
 _POWER_OFF = signal.SIGRTMIN + 4
 _ENTER = ("-m", "-u", "-i", "-n", "-p", "-C", "-w/")
-_ENVIRONMENT = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "LANG": "C.UTF-8",
-    "DEBIAN_FRONTEND": "noninteractive",
-    "HOME": "/root",
-}
 
 
-class Container:
+class Container(Machine):
     """A system over `layers` (the uppermost first); a context manager. `namespace` is a network namespace,
     `options` are further ones of systemd-nspawn(1)."""
 
@@ -87,7 +78,7 @@ class Container:
             stdin=subprocess.DEVNULL if text is None else None,
             capture_output=True,
             text=True,
-            env=_ENVIRONMENT | environment,
+            env=ENVIRONMENT | environment,
             check=False,
         )
         if check and done.returncode:
@@ -101,31 +92,8 @@ class Container:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=_ENVIRONMENT,
+            env=ENVIRONMENT,
         )
-
-    def read(self, *command: str) -> str:
-        """What a command prints."""
-        return self.run(*command).stdout.strip()
-
-    def show(self, unit: str, name: str) -> str:
-        """A unit's property."""
-        return self.read("systemctl", "show", "--property", name, "--value", unit)
-
-    def journal(self, unit: str = "") -> str:
-        """The journal of this boot, whole or of one unit."""
-        of_unit = ("--unit", unit) if unit else ()
-        return self.read("journalctl", "--no-pager", "--boot", "--output=short-precise", *of_unit)
-
-    def await_(self, ready: Callable[[], Any], what: str) -> None:
-        """Until `ready()` is true; fails with the journal's end when that takes too long."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not ready():
-            if time.monotonic() > deadline:
-                raise AssertionError(
-                    f"{what} did not happen; the journal ends with\n{self.journal()[-6000:]}"
-                )
-            time.sleep(0.05)
 
     def host_pid(self, inside: int) -> int:
         """The number outside of a process whose number inside is known."""
@@ -151,7 +119,7 @@ class Container:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._leader, _POWER_OFF)
         try:
-            nspawn.wait(PATIENCE_S)
+            nspawn.wait(self.patience_s)
         except subprocess.TimeoutExpired:
             nspawn.kill()
             nspawn.wait()
@@ -192,10 +160,10 @@ class Container:
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
-                env=_ENVIRONMENT | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                env=ENVIRONMENT | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
                 preexec_fn=self._join,
             )
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + self.patience_s
         while not self._up():
             if self._nspawn.poll() is not None or time.monotonic() > deadline:
                 said = (self.folder / "console").read_text(errors="replace")

@@ -68,12 +68,12 @@ class World:
         self._until(lambda: self.log("service").count("listening on") >= 3, "the relying party listens")
 
     @contextlib.contextmanager
-    def ask(self, action: str, level: str) -> Iterator[subprocess.Popen[str]]:
-        """A request on its way; `answer` waits for its verdict."""
+    def ask(self, action: str, level: str, wait_s: int = 300) -> Iterator[subprocess.Popen[str]]:
+        """A request on its way; `answer` waits for its verdict, `wait_s` seconds (at most 600)."""
         about = ["--purpose", PURPOSE, "--action", action, "--level", level, "--subject", "visitor"]
         command = ["relying-party", "request", BOX, "--config", str(self.folder / "party.toml")]
         asking = subprocess.Popen(
-            self._here([sys.executable, "-m", "vouchbox", *command, *about, "--wait", "300", "--json"]),
+            self._here([sys.executable, "-m", "vouchbox", *command, *about, "--wait", str(wait_s), "--json"]),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -87,7 +87,7 @@ class World:
     @staticmethod
     def answer(asking: subprocess.Popen[str]) -> dict[str, Any]:
         """The verified verdict."""
-        said, complaint = asking.communicate(timeout=360)
+        said, complaint = asking.communicate(timeout=660)
         if asking.returncode:
             raise AssertionError(f"no verdict: {complaint}")
         document: dict[str, Any] = json.loads(said)

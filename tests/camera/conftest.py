@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 import threading
@@ -211,13 +212,7 @@ class FakeMappedArray:
 @pytest.fixture
 def picamera2(monkeypatch: pytest.MonkeyPatch) -> type[FakePicamera2]:
     """A picamera2 module without a camera behind it."""
-    module = types.ModuleType("picamera2")
-    module.Picamera2 = FakePicamera2  # type: ignore[attr-defined]
-    module.MappedArray = FakeMappedArray  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "picamera2", module)
-    monkeypatch.setattr(FakePicamera2, "cameras", 1)
-    monkeypatch.setattr(FakePicamera2, "refuses", None)
-    return FakePicamera2
+    return pretend(monkeypatch)
 
 
 @pytest.fixture
@@ -245,8 +240,31 @@ def fake_driver() -> Iterator[Callable[..., FakeDriver]]:
         driver.wake.set()
 
 
-SOURCES = ("clip", "clip-real-pace", "webcam", "picamera2", "simulated")
-"""Every source meets the same contract; a new one is added here and in `source`."""
+REAL = os.environ.get("VOUCHBOX_CAMERAS") == "real"
+"""Whether this is the system that ./scripts/real_cameras boots, where both cameras have drivers and
+libraries."""
+
+needs_real_cameras = pytest.mark.skipif(
+    not REAL, reason="needs the kernel's test camera and the real picamera2: ./scripts/real_cameras"
+)
+
+SOURCES = (
+    *("clip", "clip-real-pace", "webcam", "picamera2", "simulated"),
+    pytest.param("webcam-vivid", marks=needs_real_cameras),
+    pytest.param("picamera2-libcamera", marks=needs_real_cameras),
+)
+"""Every source meets the same contract; a new one is added here, in `source` and in `absent`."""
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch) -> type[FakePicamera2]:
+    """Put a picamera2 module without a camera behind it in the place of the real one."""
+    module = types.ModuleType("picamera2")
+    module.Picamera2 = FakePicamera2  # type: ignore[attr-defined]
+    module.MappedArray = FakeMappedArray  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    monkeypatch.setattr(FakePicamera2, "cameras", 1)
+    monkeypatch.setattr(FakePicamera2, "refuses", None)
+    return FakePicamera2
 
 
 @pytest.fixture(params=SOURCES)
@@ -254,7 +272,7 @@ def source(
     request: pytest.FixtureRequest,
     clip_of: Callable[..., Path],
     fake_driver: Callable[..., FakeDriver],
-    picamera2: type[FakePicamera2],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[FrameSource]:
     """Each source in turn, not opened, able to deliver at least five frames."""
     made: FrameSource
@@ -265,7 +283,12 @@ def source(
             made = ClipSource(clip_of(".avi"), pace="real", clock_ns=lambda: 0, sleep=lambda seconds: None)
         case "webcam":
             made = WebcamSource(3, connect=lambda number, width, height, rate: fake_driver())
+        case "webcam-vivid":
+            made = WebcamSource(0, width=320, height=180)
         case "picamera2":
+            pretend(monkeypatch)
+            made = Picamera2Source(width=160, height=120)
+        case "picamera2-libcamera":
             made = Picamera2Source(width=160, height=120)
         case _:
             pytest.importorskip("skimage", reason="the simulated subject needs the extra `simulator`")
@@ -276,3 +299,18 @@ def source(
             )
     yield made
     made.close()
+
+
+@pytest.fixture(params=[name for name in SOURCES if name not in ("clip-real-pace", "simulated")])
+def absent(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FrameSource:
+    """Each source in turn, with nothing behind it. A simulated subject can't be absent."""
+    match request.param:
+        case "clip":
+            return ClipSource(tmp_path / "none.mp4")
+        case "webcam" | "webcam-vivid":
+            return WebcamSource(61)
+        case "picamera2":
+            pretend(monkeypatch)
+        case _:
+            pass
+    return Picamera2Source(17)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from itertools import pairwise
 
 import numpy as np
@@ -32,6 +33,32 @@ def test_fills_the_whole_slot_and_no_other(source: FrameSource) -> None:
         assert (ring.slot(0) == 7).all()
         assert (ring.slot(2) == 7).all()
         assert not (ring.slot(1) == 7).all(axis=2).any(axis=1).all()
+
+
+def test_delivers_bytes_in_the_shape_that_it_promised_and_keeps_to_it(source: FrameSource) -> None:
+    opened = source.open()
+    assert opened.width >= 16
+    assert opened.height >= 16
+    assert 0 < opened.frame_rate <= 240
+    slot = np.zeros((opened.height, opened.width, 3), np.uint8)
+    for _ in range(FRAMES):
+        slot[:] = 0
+        assert source.capture(slot) is not None
+        assert slot.any(), "something is to be seen"
+    assert slot.dtype == np.uint8
+
+
+def test_a_source_with_nothing_behind_it_says_so_in_one_sentence_that_tells_what_to_do(
+    absent: FrameSource,
+) -> None:
+    for _ in range(2):
+        with pytest.raises(CameraError) as caught:
+            absent.open()
+        said = str(caught.value)
+        assert "\n" not in said
+        assert said.endswith(".")
+        assert caught.value.fix
+        absent.close()
 
 
 def test_counts_frames_up_and_never_turns_time_back(source: FrameSource) -> None:
@@ -75,3 +102,12 @@ def test_leaves_no_pixel_in_its_own_locked_memory(source: FrameSource) -> None:
         source.capture(ring.slot(0))
         source.close()
     assert all(held.wiped for held in gc.get_objects() if isinstance(held, LockedMemory))
+
+
+def test_a_closed_source_leaves_no_thread_behind(source: FrameSource) -> None:
+    before = set(threading.enumerate())
+    opened = source.open()
+    with FrameRing(opened, 1) as ring:
+        source.capture(ring.slot(0))
+    source.close()
+    assert set(threading.enumerate()) <= before

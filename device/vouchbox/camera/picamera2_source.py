@@ -1,9 +1,13 @@
-"""The Raspberry Pi camera through picamera2: an RGB stream for judging and a small luma stream for detection.
+"""The Raspberry Pi camera through picamera2: an RGB stream for judging and a small luma stream for
+detection.
 
 picamera2 and libcamera come from apt and are imported only when the camera opens. Few buffers (contiguous
 memory is scarce), every wait has a deadline, and each DMA buffer is overwritten before it goes back to the
 camera. Uses Picamera2, create_video_configuration, capture_request(wait=False), Job.get_result and
 MappedArray as in picamera2 0.3.12 and later (the Picamera2 manual, chapters 4 to 6).
+
+A Pi's own cameras deliver RGB as asked. Other pipelines of libcamera give what they have: NV12 is
+converted, any other format is refused.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from concurrent.futures import TimeoutError as JobTimeout
 from types import ModuleType
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +31,13 @@ BUFFERS = 3
 
 FRAME_DEADLINE_S = 2.0
 """A camera that delivers nothing for this long is taken as unplugged."""
+
+RGB, NV12 = "BGR888", "NV12"
+"""Formats of the main stream that are understood. picamera2 names formats by their little-endian word:
+BGR888 is R, G, B in memory. NV12 is luma, then chroma of half the height, BT.601."""
+
+LUMA_FIRST = ("YUV420", "NV12")
+"""Formats of the small stream whose first rows are the luma."""
 
 SMALL_SIZE = (320, 240)
 """Width and height of the luma stream, at most; it follows the aspect of the main stream."""
@@ -57,6 +69,7 @@ class Picamera2Source:
         self._library: ModuleType | None = None
         self._camera: Any = None
         self._memory: LockedMemory | None = None
+        self._format = RGB
         self._interval_ns = 0
         self._index = 0
         self._last_ns = 0
@@ -99,7 +112,7 @@ class Picamera2Source:
             ) from None
         try:
             timestamp_ns = int(request.get_metadata()["SensorTimestamp"])
-            _move(self._library.MappedArray, request, into, self.small)
+            _move(self._library.MappedArray, request, self._format, into, self.small)
         finally:
             request.release()
         dropped = 0
@@ -125,9 +138,8 @@ class Picamera2Source:
 
     def _start(self, width: int, height: int, rate: float) -> FrameFormat:
         interval_us = round(1_000_000 / rate)
-        # picamera2 names formats by their little-endian word: "BGR888" is R, G, B in memory.
         configuration = self._camera.create_video_configuration(
-            main={"size": (width, height), "format": "BGR888"},
+            main={"size": (width, height), "format": RGB},
             lores={"size": _small(width, height), "format": "YUV420"},
             raw=None,
             buffer_count=BUFFERS,
@@ -138,6 +150,12 @@ class Picamera2Source:
         )
         self._camera.configure(configuration)
         chosen = self._camera.camera_configuration()
+        self._format = chosen["main"]["format"]
+        if self._format not in (RGB, NV12) or chosen["lores"]["format"] not in LUMA_FIRST:
+            raise CameraMissing(
+                f"the camera delivers {self._format} and no RGB",
+                "use a Raspberry Pi camera, or webcam:N for one on USB",
+            )
         width, height = chosen["main"]["size"]
         small_width, small_height = chosen["lores"]["size"]
         self._memory = LockedMemory(small_width * small_height, require_locked=self._require_locked)
@@ -191,12 +209,17 @@ def refused(problem: Exception) -> CameraMissing:
     )
 
 
-def _move(mapped_array: Any, request: Any, into: Image, small: NDArray[np.uint8]) -> None:
-    """Copy both streams out of the DMA buffers and overwrite these."""
+def _move(mapped_array: Any, request: Any, form: str, into: Image, small: NDArray[np.uint8]) -> None:
+    """Copy both streams out of the DMA buffers, the main one as RGB, and overwrite these."""
     with mapped_array(request, "main", write=True) as mapped:
-        if mapped.array.shape != into.shape:
+        height, width = into.shape[:2]
+        wanted = into.shape if form == RGB else (height * 3 // 2, width)
+        if mapped.array.shape != wanted:
             raise CameraUnplugged("the camera changed its picture size", "restart the box")
-        np.copyto(into, mapped.array)
+        if form == RGB:
+            np.copyto(into, mapped.array)
+        else:
+            cv2.cvtColor(mapped.array, cv2.COLOR_YUV2RGB_NV12, dst=into)
         mapped.array[:] = 0
     with mapped_array(request, "lores", write=True) as mapped:
         height, width = small.shape
