@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from proving_ground.base import ROOT
+from proving_ground.machine import ENVIRONMENT
 from virtual_machine.guest import Guest
 from virtual_machine.image import Recipe, file_system, image
 
@@ -45,6 +46,19 @@ OLD_WAYS = ("-W", "ignore:setDaemon:DeprecationWarning")
 VENV = "/opt/vouchbox"
 REPOSITORY = "/srv/vouchbox"
 SENT = ("device", "models", "scripts/virtual_machine", "tests", "pyproject.toml")
+_ENTER = """
+mkdir {here}/disk {here}/over {here}/root
+mount -o loop,ro,noload {disk} {here}/disk
+mount -t tmpfs over {here}/over
+mkdir {here}/over/upper {here}/over/work
+mount -t overlay -o lowerdir={here}/disk,upperdir={here}/over/upper,workdir={here}/over/work over {here}/root
+mount --rbind /dev {here}/root/dev
+mount -t proc proc {here}/root/proc
+mkdir -p {here}/root{there}
+mount --bind -o ro {repository} {here}/root{there}
+exec chroot {here}/root "$@"
+"""
+
 TESTS = ("tests/camera/test_source_contract.py", "tests/camera/test_real_cameras.py")
 
 
@@ -65,18 +79,42 @@ def recipe() -> Recipe:
 
 
 def main() -> None:
-    """Boot it, run the tests in it, end with their exit status. More options go to pytest."""
+    """Run the tests there, end with their exit status. More options go to pytest."""
     reader = argparse.ArgumentParser(prog="real_cameras", description=__doc__)
+    reader.add_argument("--machine", action="store_true", help="boot it in qemu: V4L2 too, and much slower")
     reader.add_argument("options", nargs="*", help="options of pytest, after --")
     chosen = reader.parse_args()
+    run = in_machine if chosen.machine else in_container
     done = run(tuple(chosen.options))
     print(done.stdout, end="")
     print(done.stderr, end="", file=sys.stderr)
     raise SystemExit(done.returncode)
 
 
-def run(options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """pytest's exit status and what it said."""
+def in_container(options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """picamera2 alone, in a mount and a network namespace of its own: pytest's status and what it said."""
+    base = image(recipe())
+    variables = [f"{name}={value}" for name, value in _environment("picamera2").items()]
+    with tempfile.TemporaryDirectory(prefix="vouchbox-cameras-", dir="/var/tmp") as name:
+        script = _ENTER.format(disk=base.disk, here=name, repository=ROOT, there=REPOSITORY)
+        inside = ["env", "-i", *variables, *_pytest(options)]
+        command = [
+            "unshare",
+            "--mount",
+            "--net",
+            "--propagation",
+            "private",
+            "sh",
+            "-ec",
+            script,
+            "sh",
+            *inside,
+        ]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def in_machine(options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """Both cameras, in qemu with Debian's kernel: pytest's status and what it said."""
     base = image(recipe())
     with tempfile.TemporaryDirectory(prefix="vouchbox-cameras-", dir="/var/tmp") as name:
         folder = Path(name)
@@ -85,17 +123,23 @@ def run(options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         with Guest(base, disk, (_sources(folder),)) as guest:
             guest.run("mkdir", "-p", REPOSITORY)
             guest.run("mount", "-o", "ro", "/dev/vdb", REPOSITORY)
-            places = (f"{REPOSITORY}/device", f"{REPOSITORY}/scripts/virtual_machine/stand_ins")
-            pytest = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", REPOSITORY, *OLD_WAYS)
-            return guest.run(
-                *(f"{VENV}/bin/python", "-P", *pytest, *options),
-                *(f"{REPOSITORY}/{test}" for test in TESTS),
-                check=False,
-                VOUCHBOX_CAMERAS="real",
-                PYTHONPATH=":".join(places),
-                PYTHONDONTWRITEBYTECODE="1",
-                LIBCAMERA_LOG_LEVELS="*:ERROR",
-            )
+            return guest.run(*_pytest(options), check=False, **_environment("picamera2,webcam"))
+
+
+def _pytest(options: tuple[str, ...]) -> list[str]:
+    how = ("-q", "-p", "no:cacheprovider", "--rootdir", REPOSITORY, *OLD_WAYS)
+    tests = (f"{REPOSITORY}/{test}" for test in TESTS)
+    return [f"{VENV}/bin/python", "-P", "-m", "pytest", *how, *options, *tests]
+
+
+def _environment(cameras: str) -> dict[str, str]:
+    places = (f"{REPOSITORY}/device", f"{REPOSITORY}/scripts/virtual_machine/stand_ins")
+    return ENVIRONMENT | {
+        "VOUCHBOX_CAMERAS": cameras,
+        "PYTHONPATH": ":".join(places),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LIBCAMERA_LOG_LEVELS": "*:FATAL",
+    }
 
 
 def _sources(folder: Path) -> Path:

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -17,9 +18,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from virtual_machine.emulation import emulated
+from virtual_machine import unpacked
 
-_VERSION = 1
+_VERSION = 2
 """Goes up when this module makes another disk from the same recipe."""
 
 _DISK_GIB = 4
@@ -27,32 +28,14 @@ _DISK_GIB = 4
 
 _LENT = ("etc/resolv.conf", "etc/pip.conf", "etc/ssl/certs/ca-certificates.crt")
 
-_QUIETLY = ("man", "locale", "doc")
-"""Folders of /usr/share that no machine of ours reads."""
+_SPARING = (
+    "--dpkgopt=force-unsafe-io",
+    *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "locale", "doc")),
+)
+"""No fsync, and none of what no machine of ours reads."""
 
-_DRIVERS = "virtio_pci\nvirtio_blk\next4\n"
-"""All that the initrd must bring to find the disk; a small one is unpacked fast where all is emulated."""
-
-_KERNEL = """
-set -e
-cd "$1"
-mkdir kernel etc/initramfs-tools/conf.d -p
-echo MODULES=list > etc/initramfs-tools/conf.d/virtual-machine
-printf '{drivers}' >> etc/initramfs-tools/modules
-export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
-names=$(apt-cache depends --important linux-image-{arch})
-name=$(echo "$names" | sed -n 's/^ *Depends: \\(linux-image-[0-9].*\\)/\\1/p' | head -1)
-cd kernel
-apt-get -qq download "$name"
-# Repacked without compression: an emulated dpkg would unpack xz for a quarter of an hour.
-dpkg-deb --raw-extract ./*.deb tree
-rm ./*.deb
-dpkg-deb -Znone --build tree kernel.deb >/dev/null
-rm -r tree
-cd ..
-chroot . dpkg --force-unsafe-io --install /kernel/kernel.deb
-rm -r kernel
-"""
+_BASE = ("apt", "systemd", "systemd-sysv", "dbus", "udev", "kmod", "iproute2", "qemu-guest-agent")
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +72,7 @@ def cache() -> Path:
 
 
 def image(recipe: Recipe) -> Image:
-    """The image of a recipe, made now where it is missing: minutes, and where it is emulated many of them."""
+    """The image of a recipe, made now where it is missing, in minutes."""
     folder = cache() / f"{recipe.name}-{recipe.suite}-{recipe.key}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{recipe.name}.lock").open("w") as lock:
@@ -112,13 +95,17 @@ def file_system(tree: Path, disk: Path, size: str) -> None:
 def _make(recipe: Recipe, folder: Path) -> None:
     fresh = Path(tempfile.mkdtemp(prefix=f"{recipe.name}-part-", dir=folder.parent))
     try:
-        with emulated(recipe.arch):
-            _bootstrap(recipe, fresh / "tree", fresh / "hook")
         tree = fresh / "tree"
-        for name in ("kernel", "initrd"):
-            stem = {"kernel": "vmlinuz", "initrd": "initrd.img"}[name]
-            (found,) = (tree / "boot").glob(f"{stem}-*")
-            shutil.copyfile(found, fresh / name)
+        if platform.machine() == _MACHINES[recipe.arch]:
+            _install(recipe, tree)
+            (found,) = (tree / "boot").glob("initrd.img-*")
+            shutil.copyfile(found, fresh / "initrd")
+        else:
+            _unpack(recipe, tree)
+            unpacked.initrd(tree, fresh / "initrd", fresh)
+            shutil.rmtree(fresh / "initrd-tree")
+        shutil.copyfile(tree / "boot" / f"vmlinuz-{unpacked.kernel_version(tree)}", fresh / "kernel")
+        _settle(recipe, tree)
         file_system(tree, fresh / "disk", f"{_DISK_GIB}G")
         shutil.rmtree(tree)
         fresh.chmod(0o755)
@@ -128,18 +115,36 @@ def _make(recipe: Recipe, folder: Path) -> None:
         raise
 
 
-def _bootstrap(recipe: Recipe, tree: Path, hook: Path) -> None:
-    own = _KERNEL.format(drivers=_DRIVERS.replace("\n", "\\n"), arch=recipe.arch)
-    hook.write_text(own)
-    excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _QUIETLY]
-    needed = ("systemd", "systemd-sysv", "dbus", "udev", "kmod", "linux-base", "initramfs-tools", "zstd")
-    packages = ",".join((*needed, "iproute2", "qemu-guest-agent", *recipe.packages))
+def _install(recipe: Recipe, tree: Path) -> None:
+    """The usual way, for the machine that this is."""
+    packages = ",".join((*_BASE, "initramfs-tools", f"linux-image-{recipe.arch}", *recipe.packages))
     _do(
-        *("mmdebstrap", "--quiet", f"--arch={recipe.arch}", "--variant=minbase", f"--include={packages}"),
-        *("--dpkgopt=force-unsafe-io", *excluded, f'--customize-hook=sh "{hook}" "$1"'),
-        *(recipe.suite, str(tree)),
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        f"--include={packages}",
+        *_SPARING,
+        recipe.suite,
+        str(tree),
     )
-    hook.unlink()
+
+
+def _unpack(recipe: Recipe, tree: Path) -> None:
+    """For another machine: nothing of it runs here."""
+    if recipe.steps:
+        raise SystemExit(f"virtual_machine: {recipe.name} can only be made on {_MACHINES[recipe.arch]}.")
+    packages = ",".join((*_BASE, "busybox-static", f"linux-image-{recipe.arch}", *recipe.packages))
+    which = ("--include=?essential", f"--include={packages}")
+    how = (f"--arch={recipe.arch}", "--variant=extract", "--skip=cleanup/apt/cache", *which)
+    _do("mmdebstrap", "--quiet", *how, recipe.suite, str(tree))
+    debs = sorted((tree / "var" / "cache" / "apt" / "archives").glob("*.deb"))
+    unpacked.make_bootable(tree, debs)
+    for deb in debs:
+        deb.unlink()
+
+
+def _settle(recipe: Recipe, tree: Path) -> None:
+    """What each recipe's system has in common, then its own files and steps."""
     etc = tree / "etc"
     (etc / "fstab").write_text("/dev/vda / ext4 defaults,noatime 0 1\n")
     (etc / "hostname").write_text(f"{recipe.name}\n")

@@ -146,7 +146,8 @@ def _medium(package: Path, folder: Path) -> Path:
     tree = folder / "medium"
     tree.mkdir()
     shutil.copy(package, tree)
-    file_system(tree, folder / "medium.img", "200M")
+    room = package.stat().st_size * 5 // 4 // (1 << 20) + 16
+    file_system(tree, folder / "medium.img", f"{room}M")
     return folder / "medium.img"
 
 

@@ -43,8 +43,15 @@ def test_a_fresh_arm64_system_installs_offline_and_delivers_verified_verdicts(tm
 
 
 @by_flag
+def test_the_pi_cameras_adapter_keeps_its_promises_with_the_real_picamera2() -> None:
+    done = cameras.in_container(("-k", "picamera2"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout.splitlines()[-1]
+
+
+@by_flag
 def test_every_source_keeps_its_promises_before_a_real_driver_and_a_real_camera_library() -> None:
-    done = cameras.run()
+    done = cameras.in_machine()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout.splitlines()[-1]
 

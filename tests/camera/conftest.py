@@ -111,6 +111,8 @@ class FakePicamera2:
 
     cameras = 1
     refuses: Exception | None = None
+    delivers = "BGR888"
+    """The main stream's format, whatever was asked for: as with cameras that are not a Pi's."""
     latest: FakePicamera2 | None = None
 
     @staticmethod
@@ -137,12 +139,14 @@ class FakePicamera2:
 
     def configure(self, configuration: Any) -> None:
         self.configuration = configuration
+        configuration["main"]["format"] = self.delivers
         width, height = configuration["main"]["size"]
+        shape = (height * 3 // 2, width) if self.delivers == "NV12" else (height, width, 3)
         small_width, small_height = configuration["lores"]["size"]
         stride = -(-small_width // 64) * 64
         self.buffers = [
             {
-                "main": np.zeros((height, width, 3), np.uint8),
+                "main": np.zeros(shape, np.uint8),
                 "lores": np.zeros((small_height * 3 // 2, stride), np.uint8),
             }
             for _ in range(configuration["buffer_count"])
@@ -169,6 +173,14 @@ class FakePicamera2:
         return FakeJob(self)
 
 
+def nv12(card: np.ndarray) -> np.ndarray:
+    """An RGB picture as luma and interleaved chroma of half the size, (3/2 height) x width."""
+    height, width = card.shape[:2]
+    planar = cv2.cvtColor(card, cv2.COLOR_RGB2YUV_I420)
+    chroma = planar[height:].reshape(2, -1)
+    return np.vstack([planar[:height], chroma.T.reshape(height // 2, width)])
+
+
 class FakeJob:
     def __init__(self, camera: FakePicamera2) -> None:
         self.camera = camera
@@ -186,8 +198,9 @@ class FakeRequest:
         self.number = camera.frames + camera.skip
         camera.frames, camera.skip = self.number + 1, 0
         self.streams = camera.buffers[self.number % len(camera.buffers)]
-        height, width = self.streams["main"].shape[:2]
-        self.streams["main"][:] = picture(self.number, width, height)
+        width, height = camera.configuration["main"]["size"]
+        card = picture(self.number, width, height)
+        self.streams["main"][:] = nv12(card) if camera.delivers == "NV12" else card
         self.streams["lores"][:] = 77
 
     def get_metadata(self) -> dict[str, Any]:
@@ -240,18 +253,19 @@ def fake_driver() -> Iterator[Callable[..., FakeDriver]]:
         driver.wake.set()
 
 
-REAL = os.environ.get("VOUCHBOX_CAMERAS") == "real"
-"""Whether this is the system that ./scripts/real_cameras boots, where both cameras have drivers and
-libraries."""
+REAL = os.environ.get("VOUCHBOX_CAMERAS", "").split(",")
+"""Which cameras have a driver or a library behind them: set by ./scripts/real_cameras."""
 
-needs_real_cameras = pytest.mark.skipif(
-    not REAL, reason="needs the kernel's test camera and the real picamera2: ./scripts/real_cameras"
-)
+
+def needs(camera: str) -> pytest.MarkDecorator:
+    """Skips elsewhere."""
+    return pytest.mark.skipif(camera not in REAL, reason=f"needs the real {camera}: ./scripts/real_cameras")
+
 
 SOURCES = (
     *("clip", "clip-real-pace", "webcam", "picamera2", "simulated"),
-    pytest.param("webcam-vivid", marks=needs_real_cameras),
-    pytest.param("picamera2-libcamera", marks=needs_real_cameras),
+    pytest.param("webcam-vivid", marks=needs("webcam")),
+    pytest.param("picamera2-libcamera", marks=needs("picamera2")),
 )
 """Every source meets the same contract; a new one is added here, in `source` and in `absent`."""
 
@@ -264,6 +278,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> type[FakePicamera2]:
     monkeypatch.setitem(sys.modules, "picamera2", module)
     monkeypatch.setattr(FakePicamera2, "cameras", 1)
     monkeypatch.setattr(FakePicamera2, "refuses", None)
+    monkeypatch.setattr(FakePicamera2, "delivers", "BGR888")
     return FakePicamera2
 
 

@@ -28,6 +28,30 @@ def test_delivers_rgb_with_the_sensors_own_time(picamera2: Any) -> None:
     assert [stamp.timestamp_ns for stamp in stamps if stamp] == [1_000_000_000, 1_066_667_000]
 
 
+def test_converts_nv12_where_the_camera_has_no_rgb_and_overwrites_it_all_the_same(
+    picamera2: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picamera2, "delivers", "NV12")
+    source = Picamera2Source(width=320, height=240)
+    with FrameRing(source.open(), 1) as ring:
+        source.capture(ring.slot(0))
+        red, green, blue = (ring.slot(0)[place].astype(int) for place in ((10, 100), (10, 250), (200, 100)))
+    source.close()
+    assert red[0] > 200 > 40 > red[1:].max()
+    assert green[1] > 200 > 40 > green[::2].max()
+    assert blue[2] > 200 > 40 > blue[:2].max()
+    assert picamera2.latest.taken_back == [True]
+
+
+def test_refuses_a_camera_whose_format_is_unknown_and_lets_it_go(
+    picamera2: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picamera2, "delivers", "MJPEG")
+    with pytest.raises(CameraMissing, match="MJPEG"):
+        Picamera2Source(width=320, height=240).open()
+    assert picamera2.latest.closed
+
+
 def test_gives_the_small_luma_picture_of_the_same_moment(picamera2: Any) -> None:
     source = Picamera2Source(width=1280, height=720)
     opened = source.open()
@@ -96,6 +120,14 @@ def test_tells_what_to_do_about_each_way_a_pi_refuses(
     monkeypatch.setattr(picamera2, "refuses", problem)
     with pytest.raises(CameraMissing, match=word):
         Picamera2Source().open()
+
+
+def test_what_libcamera_said_counts_where_picamera2_hides_it_behind_its_own_error() -> None:
+    hidden = RuntimeError("Camera __init__ sequence did not complete.")
+    hidden.__cause__ = RuntimeError("Failed to acquire camera: Device or resource busy")
+    assert "another program" in str(refused(hidden))
+    hidden.__cause__ = PermissionError(13, "Permission denied")
+    assert "group video" in str(refused(hidden))
 
 
 @pytest.mark.parametrize(

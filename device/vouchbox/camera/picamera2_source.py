@@ -12,6 +12,7 @@ converted, any other format is refused.
 
 from __future__ import annotations
 
+import errno
 import importlib
 from concurrent.futures import TimeoutError as JobTimeout
 from types import ModuleType
@@ -190,13 +191,14 @@ def import_picamera2() -> ModuleType:
 
 def refused(problem: Exception) -> CameraMissing:
     """What libcamera's refusal to open or start usually means."""
-    text = str(problem).lower()
-    if isinstance(problem, PermissionError) or ("dma" in text and "heap" in text):
+    chain = _chain(problem)
+    text = " ".join(str(link) for link in chain).lower()
+    if any(isinstance(link, PermissionError) for link in chain) or ("dma" in text and "heap" in text):
         return CameraMissing(
             "this user may not use the camera's memory (/dev/dma_heap)",
             "add the user to the group video and check the udev rule 60-dma-heap.rules",
         )
-    if "allocate memory" in text or getattr(problem, "errno", None) == 12:
+    if "allocate memory" in text or any(getattr(link, "errno", None) == errno.ENOMEM for link in chain):
         return CameraMissing(
             "the contiguous memory for camera buffers is used up",
             "close other camera programs, use a smaller picture, or set dtoverlay=vc4-kms-v3d,cma-256 in "
@@ -207,6 +209,16 @@ def refused(problem: Exception) -> CameraMissing:
     return CameraMissing(
         "the camera does not open", "check the ribbon cable and `rpicam-hello --list-cameras`"
     )
+
+
+def _chain(problem: BaseException) -> list[BaseException]:
+    """A problem and what it came from: picamera2 says only that it could not open, and libcamera says why."""
+    links: list[BaseException] = []
+    link: BaseException | None = problem
+    while link is not None and link not in links:
+        links.append(link)
+        link = link.__cause__ or link.__context__
+    return links
 
 
 def _move(mapped_array: Any, request: Any, form: str, into: Image, small: NDArray[np.uint8]) -> None:
