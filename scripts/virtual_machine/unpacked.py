@@ -69,8 +69,9 @@ def initrd(tree: Path, target: Path, work: Path) -> None:
     for path in names:
         data = (modules / path).read_bytes()
         plain = lzma.decompress(data) if path.endswith(".xz") else data
-        (root / "lib" / Path(path).name).write_bytes(plain)
-    (root / "modules").write_text("\n".join(Path(path).name for path in names) + "\n")
+        (root / "lib" / Path(path).name.removesuffix(".xz")).write_bytes(plain)
+    loaded = (Path(path).name.removesuffix(".xz") for path in names)
+    (root / "modules").write_text("\n".join(loaded) + "\n")
     (root / "init").write_text(_INIT)
     (root / "init").chmod(0o755)
     listed = subprocess.run(["find", "."], cwd=root, capture_output=True, check=True).stdout
