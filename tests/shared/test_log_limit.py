@@ -100,8 +100,9 @@ def test_the_count_is_written_even_when_the_flood_ends_and_no_other_line_comes()
 
 
 def test_a_room_writes_less_than_what_makes_the_journal_drop_lines_unseen() -> None:
-    assert UNITS
-    for unit in UNITS:
+    daemons = [unit for unit in UNITS if "\nType=notify\n" in unit.read_text()]
+    assert len(daemons) >= 3
+    for unit in daemons:
         text = unit.read_text()
         period = re.search(r"^LogRateLimitIntervalSec=(\d+)$", text, re.MULTILINE)
         burst = re.search(r"^LogRateLimitBurst=(\d+)$", text, re.MULTILINE)
