@@ -30,6 +30,8 @@ state = "{folder}/state"
 
 [camera]
 source = "picamera2"            # or webcam:N
+frame-rate = 8                  # half of the work, for a machine that has more to do
+pace = "fast"
 
 [vault]
 keys = "{folder}/etc/keys"      # secret

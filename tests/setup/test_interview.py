@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import select
@@ -53,10 +54,19 @@ class Terminal:
         self.until(question)
         os.write(self._own, f"{text}\n".encode())
 
+    def interrupt(self) -> None:
+        """Ctrl-C. A program that was about to wait for a line hears of it with the next one."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        with contextlib.suppress(OSError):
+            os.write(self._own, b"\n")
+
     def end(self) -> int:
         """Everything that is still shown, and the exit code."""
-        while self._more():
+        deadline = time.monotonic() + PATIENCE_S
+        while select.select([self._own], [], [], max(0.0, deadline - time.monotonic()))[0] and self._more():
             pass
+        if self.process.poll() is None and time.monotonic() >= deadline:
+            raise AssertionError(f"it did not end:\n{self.shown}")
         return self.process.wait(PATIENCE_S)
 
     def close(self) -> None:
@@ -130,7 +140,9 @@ def test_a_person_is_led_to_a_box_that_works_and_wrong_answers_change_nothing(
             assert not (box.etc / "tls").exists()
     talk.until("takes this box's certificate")
     talk.answer("Write this")
-    talk.answer("Who stands before the camera", "simulated")
+    talk.answer("Who stands before the camera", "camera")
+    talk.until("If you decline")
+    talk.answer("Your answer", "a")
     assert talk.end() == 0, talk.shown
     assert "live, before a simulated source" in talk.shown
     config = configuration.load(box.path)
@@ -148,7 +160,7 @@ def test_an_interrupted_setup_goes_on_where_it_stopped(
     talk.answer("Camera", "simulated:collins")
     talk.answer("Write this")
     talk.until("Registration")
-    os.killpg(talk.process.pid, signal.SIGINT)
+    talk.interrupt()
     assert talk.end() == 130
     made = {path.name: path.read_bytes() for path in box.keys.iterdir()}
     written = box.path.read_text()
@@ -159,10 +171,23 @@ def test_an_interrupted_setup_goes_on_where_it_stopped(
     talk.until("there already")
     talk.answer("Registration")
     talk.until("nobody may ask this box yet")
-    os.killpg(talk.process.pid, signal.SIGINT)
+    talk.interrupt()
     talk.end()
     assert {path.name: path.read_bytes() for path in box.keys.iterdir()} == made
     assert box.path.read_text() == written
+
+
+def test_who_declines_the_test_session_keeps_the_camera_closed_and_the_box_as_it_is(
+    box: Any, terminal: Callable[..., Terminal], portraits: None
+) -> None:
+    text = box.path.read_text().replace("unnamed", "shop").replace('"picamera2"', '"webcam:63"')
+    box.path.write_text(text)
+    assert terminal("--step", "keys").end() == 0
+    talk = terminal("--step", "session")
+    talk.answer("Who stands before the camera")
+    talk.answer("Your answer", "d")
+    assert talk.end() == 0, talk.shown
+    assert "declined, and the camera stayed closed" in talk.shown
 
 
 def test_one_step_alone_can_be_repeated(box: Any, terminal: Callable[..., Terminal], portraits: None) -> None:

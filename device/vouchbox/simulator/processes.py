@@ -49,7 +49,7 @@ class Room:
                 [*prefix, sys.executable, "-m", "vouchbox", *arguments],
                 stdin=None if terminal else subprocess.DEVNULL,
                 stdout=None if terminal else log,
-                stderr=log,
+                stderr=None if terminal else log,  # where Python may write a prompt
                 env=environment | _FORCED,
                 start_new_session=not terminal,
             )
