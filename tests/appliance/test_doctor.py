@@ -131,3 +131,61 @@ def test_a_room_that_fails_is_named(box: Container) -> None:
     assert any(check == "unit-vision" and "journalctl" in fix for check, _, fix in found)
     box.run("chmod", "0644", "/etc/vouchbox/vouchbox.toml")
     ground.start(box)
+
+
+def test_a_camera_that_works_in_a_shell_and_not_as_a_service_is_named(box: Container) -> None:
+    ground.configure(box, "webcam:0")
+    box.run("sh", "-c", "chown root:video /dev/video0 && chmod 0660 /dev/video0")
+    hole = "/run/systemd/system/vouchbox-vision.service.d/hole.conf"
+    try:
+        # A kernel without a driver for cameras knows no char-video4linux, so the node is allowed by its name.
+        box.run("tee", hole, text="[Service]\nDeviceAllow=/dev/video0 rw\n")
+        box.run("systemctl", "daemon-reload")
+        assert faults(examine(box, "sandbox")) == []
+        nodes = [each for each in faults(examine(box, "camera", code=1)) if each[0] == "camera-node"]
+        assert nodes == []
+
+        box.run("tee", hole, text="[Service]\nDeviceAllow=\n")
+        box.run("systemctl", "daemon-reload")
+        ((_, what, fix),) = faults(examine(box, "sandbox", code=1))
+        assert what == "vision can't open /dev/video0 from within its unit (EPERM)"
+        assert "DeviceAllow=" in fix
+
+        box.run("tee", hole, text="[Service]\nSupplementaryGroups=\nSupplementaryGroups=vouchbox\n")
+        box.run("systemctl", "daemon-reload")
+        ((check, what, fix),) = faults(examine(box, "camera", code=1))
+        assert check == "camera-node"
+        assert "vouchbox-vision may not use /dev/video0" in what
+        assert "SupplementaryGroups=video" in fix
+    finally:
+        box.run("rm", "-f", hole)
+        box.run("systemctl", "daemon-reload")
+        box.run("chmod", "0666", "/dev/video0")
+        ground.configure(box, "simulated:collins")
+
+
+def test_what_a_user_without_rights_cannot_see_is_not_called_ok(box: Container) -> None:
+    done = box.run("runuser", "-u", "vouchbox-kiosk", "--", "vouchbox", "doctor", "--json", check=False)
+    results = {each["check"]: each["result"] for each in json.loads(done.stdout)["findings"]}
+    unseen = {"keys", "database", "epochs", "broker", *(f"sandbox-{room}" for room in ROOMS)}
+    assert {check: results[check] for check in unseen} == dict.fromkeys(unseen, "not checked")
+    assert done.returncode == 0, results
+
+
+def test_keys_that_are_encrypted_to_this_machine_are_tried_and_a_foreign_one_is_named(box: Container) -> None:
+    keys, tls = "/etc/vouchbox/keys", "/etc/vouchbox/tls"
+    secrets = [f"{keys}/{name}" for name in ("signing.jwk", "seal.key", "template.key")] + [f"{tls}/box.key"]
+    for secret in secrets:
+        box.run("systemd-creds", "encrypt", f"--name={Path(secret).name}", secret, f"{secret}.cred")
+        box.run("mv", secret, "/root")
+    findings = examine(box, "keys", "broker")
+    told = [
+        (each["check"], each["result"]) for each in findings if each["check"] in ("keys", "tls-key", "broker")
+    ]
+    assert told == [("keys", "ok")] * 3 + [("tls-key", "ok"), ("broker", "ok")]
+
+    box.run("sh", "-c", f"head -c 200 /dev/urandom | base64 > {keys}/seal.key.cred")
+    ((check, what, fix),) = faults(examine(box, "keys", code=1))
+    assert check == "keys"
+    assert f"{keys}/seal.key.cred does not open on this machine" in what
+    assert "encrypt it again" in fix

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from vouchbox.config import Config
 from vouchbox.doctor.finding import Finding, fault, not_checked, of, ok, warning
 from vouchbox.doctor.keys import open_tls_key
-from vouchbox.doctor.machine import READ, Account
+from vouchbox.doctor.machine import READ, Account, present
 from vouchbox.errors import BrokerError, OutboxError
 from vouchbox.uplink import visit
 from vouchbox.vault import egress
@@ -35,7 +35,7 @@ def check(config: Config, uplink: Account) -> Iterator[Finding]:
     closed = [
         path
         for path in (settings.ca, settings.certificate)
-        if path.exists() and not uplink.reaches(path, READ)
+        if present(path) and not uplink.reaches(path, READ)
     ]
     for path in closed:
         yield fault(
@@ -43,7 +43,7 @@ def check(config: Config, uplink: Account) -> Iterator[Finding]:
             f"{uplink.name} may not read {path}",
             f"run chmod a+r {path}, and a+x on its folders",
         )
-    if settings.key.exists() and not os.access(settings.key, os.R_OK):
+    if present(settings.key) and not os.access(settings.key, os.R_OK):
         yield not_checked("broker", f"this user may not read {settings.key}", "run this as root")
         return
     try:

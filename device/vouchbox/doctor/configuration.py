@@ -29,8 +29,8 @@ def read(path: Path) -> tuple[Config | None, Finding]:
     return config, ok(CHECK, f"{path} is whole: this is {config.box.audience}")
 
 
-def check(config: Config, path: Path, machine: Machine) -> Iterator[Finding]:
-    """Whether each room's user exists and may read the file."""
+def check(config: Config, path: Path, machine: Machine, installed: bool) -> Iterator[Finding]:
+    """Whether each room's user exists and may read the file; `installed`: the rooms have units here."""
     users = config.vault.users
     if not users:
         yield (
@@ -39,7 +39,7 @@ def check(config: Config, path: Path, machine: Machine) -> Iterator[Finding]:
                 "no room has a Unix user of its own in [vault.users], so the vault knows nobody who knocks",
                 "name them, as /etc/vouchbox/vouchbox.toml of the package does",
             )
-            if machine.booted
+            if installed
             else ok("users", "every room runs as this user, as on a developer's machine")
         )
         return

@@ -17,7 +17,7 @@ import msgspec
 from vouchbox.config import Config
 from vouchbox.doctor import trying
 from vouchbox.doctor.finding import Finding, fault, not_checked, of, ok
-from vouchbox.doctor.machine import Account, Machine, mode, name_of
+from vouchbox.doctor.machine import Account, Machine, mode, name_of, present
 from vouchbox.vault import keys as ring
 from vouchbox.vault.keys_file import PROVISION
 
@@ -90,7 +90,7 @@ def check(config: Config, machine: Machine, vault: Account) -> Iterator[Finding]
 def tls_key(config: Config, uplink: Account) -> Iterator[Finding]:
     """The uplink's TLS key, which also lies in a file."""
     path = config.uplink.key
-    if not path.exists() and path.with_name(path.name + ENCRYPTED).exists():
+    if not present(path) and present(path.with_name(path.name + ENCRYPTED)):
         yield from _decrypted(path.parent, [path.name], "tls-key")
         return
     try:
@@ -117,7 +117,7 @@ def open_tls_key(config: Config) -> tuple[Path, int | None]:
     descriptor to close. Raises OSError where it can't be decrypted."""
     path = config.uplink.key
     sealed = path.with_name(path.name + ENCRYPTED)
-    if path.exists() or not sealed.exists():
+    if present(path) or not present(sealed):
         return path, None
     memory = os.memfd_create("tls-key", os.MFD_CLOEXEC)
     if not _decrypt(sealed, path.name, memory):

@@ -85,6 +85,15 @@ class Machine:
         return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, own | self.groups.get(room, frozenset()))
 
 
+def present(path: Path) -> bool:
+    """Whether there is something at `path`; False also where this user can't see that."""
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
+
+
 def mode(facts: os.stat_result) -> str:
     """Permissions as a person writes them, for example `640`."""
     return f"{stat.S_IMODE(facts.st_mode):o}"

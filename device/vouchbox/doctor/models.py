@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from vouchbox.config import Config
 from vouchbox.doctor import trying
 from vouchbox.doctor.finding import Finding, not_checked, of, ok
+from vouchbox.doctor.machine import Account
 from vouchbox.errors import ModelError
 from vouchbox.vision import manifest
 
@@ -33,19 +34,19 @@ def digests(config: Config) -> Iterator[Finding]:
         yield ok("models", f"{len(ROLES)} models have the digests of the manifest in {known.folder}")
 
 
-def inference(config: Config, sound: bool) -> Iterator[Finding]:
-    """Every interpreter constructed and run once; not tried with files that are wrong."""
+def inference(config: Config, sound: bool, vision: Account | None) -> Iterator[Finding]:
+    """Every interpreter constructed and run once, as the vision room's user; not tried with wrong files."""
     if not sound:
         yield not_checked("inference", "a model is wrong, so none was run", "put that right first")
         return
-    vision = config.vision
+    settings = config.vision
     request = {
-        "runtime": vision.runtime,
-        "threads": vision.threads,
-        "folder": None if vision.models is None else str(vision.models),
+        "runtime": settings.runtime,
+        "threads": settings.threads,
+        "folder": None if settings.models is None else str(settings.models),
     }
     try:
-        facts = trying.attempt("models", request, SECONDS)
+        facts = trying.attempt("models", request, SECONDS, vision)
     except trying.TrialFailed as problem:
         yield of("inference", problem)
     except trying.TrialImpossible as problem:

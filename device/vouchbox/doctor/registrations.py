@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -52,8 +53,11 @@ def check(config: Config, vault: Account) -> Iterator[Finding]:
 def used(config: Config, parties: list[Party]) -> Iterator[Finding]:
     """Whether a registration names an older epoch than the box has used already."""
     path = config.box.state / FILE
-    if not parties or not path.exists():
+    if not parties:
         return
+    with contextlib.suppress(PermissionError):
+        if not path.exists():
+            return
     if not os.access(path, os.R_OK):
         yield not_checked("epochs", f"this user may not read {path}", "run this as root")
         return

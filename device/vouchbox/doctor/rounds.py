@@ -63,7 +63,9 @@ Family = Callable[[Round], Iterator[Finding]]
 def _models(asked: Round) -> Iterator[Finding]:
     digests = list(models.digests(asked.config))
     yield from digests
-    yield from models.inference(asked.config, all(each.result is Result.OK for each in digests))
+    vision = asked.account("vision")
+    sound = all(each.result is Result.OK for each in digests)
+    yield from models.inference(asked.config, sound, vision if asked.machine.root and vision.uid else None)
 
 
 def _camera(asked: Round) -> Iterator[Finding]:
@@ -94,7 +96,9 @@ def _memory(asked: Round) -> Iterator[Finding]:
 
 
 FAMILIES: dict[str, Family] = {
-    "configuration": lambda asked: configuration.check(asked.config, asked.path, asked.machine),
+    "configuration": lambda asked: configuration.check(
+        asked.config, asked.path, asked.machine, any(unit.installed for unit in asked.units.values())
+    ),
     "camera": _camera,
     "models": _models,
     "keys": _keys,

@@ -17,7 +17,7 @@ from typing import Any
 from vouchbox.config import Config
 from vouchbox.doctor import camera, unit_file
 from vouchbox.doctor.finding import Finding, fault, not_checked
-from vouchbox.doctor.machine import Machine
+from vouchbox.doctor.machine import Machine, present
 from vouchbox.doctor.units import Unit, systemctl
 from vouchbox.doctor.walls import ROOMS, Limits, Standing, judge
 from vouchbox.vault.store import FILE
@@ -49,7 +49,7 @@ def limits(room: str, config: Config, machine: Machine) -> Limits:
             closed = tuple(path for paths in secrets.values() for path in paths)
             places = (*_OPEN_TO_ALL, str(config.box.state), str(config.box.run))
             firmware = tuple(path for name in _FIRMWARE for path in _files(machine.dev, name))
-            needs = tuple(str(node) for node in camera.nodes(config.camera, machine) if node.exists())
+            needs = tuple(str(node) for node in camera.nodes(config.camera, machine) if present(node))
             return Limits(write=_there(places), secret=closed, device=firmware, needs=needs)
         case "vault":
             closed = (*secrets["keys"], *secrets["tls"], *secrets["uplink-credentials"])
@@ -122,4 +122,4 @@ def _files(folder: Path, pattern: str) -> tuple[str, ...]:
 
 
 def _there(paths: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(path for path in paths if Path(path).exists())
+    return tuple(path for path in paths if present(Path(path)))

@@ -124,7 +124,7 @@ def main(name: str, question: bytes) -> dict[str, Any]:
         return TRIALS[name](asked["request"])
     except VouchboxError as problem:
         return {"what": problem.what, "fix": problem.fix}
-    except PermissionError:
+    except (PermissionError, ImportError):
         return {
             "what": "this program may not be run as the room's user",
             "fix": "install it in /usr",
