@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +19,11 @@ from vouchbox.vision import parallax
 from vouchbox.vision.matching import PAUSE_S, REST_S, SMALLEST_EYES_PX, ParallaxMatcher
 from vouchbox.vision.observation import Box, Face, Parallax, Pose
 from vouchbox.vision.scratch import unlocked
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "scripts"))
+
+from proving_ground.canary import in_memory  # noqa: E402
 
 Floats = NDArray[np.float64]
 EYES = {33: (-0.7, -0.1), 133: (-0.3, -0.1), 362: (0.3, -0.1), 263: (0.7, -0.1)}
@@ -146,3 +156,65 @@ def test_points_that_lie_in_one_place_or_on_a_line_claim_nothing() -> None:
     for where in (many, line):
         assert parallax.claim(where, depth, where) == pytest.approx(0.0, abs=1e-9)
         assert parallax.compare(where, depth, where, where, np.ones(40, bool)) is None
+
+
+SESSION = textwrap.dedent(
+    """
+    import sys
+    from vouchbox.camera.protection import protect
+    protect()
+    sys.path.insert(0, sys.argv[1])
+    from test_parallax import face, picture, relief
+    from vouchbox.camera.ring import FrameRing
+    from vouchbox.camera.source import FrameFormat
+    from vouchbox.vision.matching import ParallaxMatcher
+    with FrameRing(FrameFormat(320, 240, 15.0), 2) as ring:
+        matcher = ParallaxMatcher(ring.scratch)
+        for number, yaw in enumerate((0.0, 24.0)):
+            slot = ring.slot(number)
+            slot[...] = picture(yaw, relief)
+            said = matcher.look(slot, face(yaw), 0.4 * number)
+        assert said is not None
+        picture.cache_clear()
+        print("ready", flush=True); sys.stdin.readline()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    """
+)
+
+
+def chips() -> set[bytes]:
+    """Runs of 40 pixels of both chips that the child compares, and of the turned one carried back."""
+    held: dict[str, NDArray[np.uint8]] = {}
+
+    def scratch(name: str, shape: tuple[int, ...], dtype: object) -> NDArray[np.uint8]:
+        return held.setdefault(name, np.zeros(shape, np.uint8))
+
+    matcher = ParallaxMatcher(scratch)
+    for number, yaw in enumerate((0.0, 24.0)):
+        matcher.look(picture(yaw, relief), face(yaw), 0.4 * number)
+    names = ("parallax-kept", "parallax-chip", "parallax-carried")
+    return {held[name][row, 70:110].tobytes() for name in names for row in range(40, 140, 10)}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="reading another process that is not dumpable takes root")
+def test_nothing_of_the_compared_views_is_left_in_the_process_after_a_session() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", SESSION, str(HERE)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    needles = chips()
+    try:
+        assert child.stdout.readline() == "ready\n"
+        assert in_memory(child.pid, needles) > 0, "the search must find the chips while they are there"
+        child.stdin.write("\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == "ready\n"
+        assert in_memory(child.pid, needles) == 0
+    finally:
+        child.kill()
+        child.communicate()
