@@ -232,7 +232,7 @@ def test_a_prompt_is_shown_until_it_is_met_and_none_while_the_head_comes_back() 
     assert shown[:4] == [None, Prompt.TURN_LEFT, None, Prompt.TURN_RIGHT]
 
 
-def test_after_coming_closer_the_next_prompt_waits_until_the_person_went_back() -> None:
+def test_after_coming_closer_the_prompt_to_look_up_waits_until_the_person_went_back() -> None:
     size_at: dict[float, float] = {}
     follows = Cooperative()
 
@@ -249,11 +249,11 @@ def test_after_coming_closer_the_next_prompt_waits_until_the_person_went_back() 
     assert result.status is TestStatus.SUCCESS
 
 
-def test_who_stays_close_gets_the_next_prompt_all_the_same() -> None:
+def test_who_stays_close_is_asked_to_look_up_all_the_same() -> None:
     def stays(now: float, prompt: Prompt | None, since: float) -> dict[str, float]:
         return {"size": 1.0 + 0.35 * ease((now - 0.9) / 0.6)}
 
-    _, challenge, _ = perform((Prompt.MOVE_CLOSER, Prompt.BLINK), stays)
-    closer, blink = challenge.records()
+    _, challenge, _ = perform((Prompt.MOVE_CLOSER, Prompt.LOOK_UP), stays)
+    closer, up = challenge.records()
     assert closer.met_s is not None
-    assert blink.shown_s - closer.met_s == pytest.approx(RETURN_S, abs=0.2)
+    assert up.shown_s - closer.met_s == pytest.approx(RETURN_S, abs=0.2)

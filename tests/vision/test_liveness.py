@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vouchbox.messages import Level, Outcome, Prompt, TestName, TestStatus
 from vouchbox.reasons import Reason
 from vouchbox.vision.fusion import decide
-from vouchbox.vision.liveness import LivenessSession
+from vouchbox.vision.liveness import AFTER_LAST_S, LivenessSession
 from vouchbox.vision.observation import Box, Face, Observation, Pose
 
 PROMPTS = (Prompt.TURN_LEFT, Prompt.BLINK, Prompt.TURN_RIGHT)
@@ -43,6 +45,21 @@ def test_every_session_ends_and_lasts_at_least_as_long_as_asked(
 ) -> None:
     session = LivenessSession(level, prompts, 5.0)
     assert 5.0 <= lengths(session, look) < 16.0
+
+
+def test_the_head_is_seen_for_a_while_after_it_met_the_last_prompt() -> None:
+    session = LivenessSession(Level.ACTIVE, (Prompt.TURN_LEFT,), 1.0)
+
+    def turns_late(seconds: float) -> Observation:
+        seen = resting(seconds)
+        assert seen.face is not None
+        yaw = 28.0 * min(max(seconds - 1.0, 0.0), 1.0)
+        return replace(seen, face=replace(seen.face, pose=Pose(yaw, 0.0, 0.0)))
+
+    over = lengths(session, turns_late)
+    (record,) = session.prompt_records()
+    assert record.met_s is not None
+    assert over - record.met_s == pytest.approx(AFTER_LAST_S, abs=0.1)
 
 
 @pytest.mark.parametrize("level", Level)

@@ -34,7 +34,7 @@ NEUTRAL_DEGREES = 8.0
 """After a prompt the head must come back to within this of where it rested before the first one."""
 
 NEUTRAL_SIZE = 0.1
-"""And its size to within this share of that: from near by, a camera sees the pose of a head differently."""
+"""Before LOOK_UP its size, too, to within this share: from near by, a camera sees a head look up already."""
 
 RETURN_S = 1.6
 """Whoever has not come back by then gets the next prompt all the same."""
@@ -135,7 +135,8 @@ class Challenge:
         else:
             turned = max(abs(rest.yaw - neutral.yaw), abs(rest.pitch - neutral.pitch))
             grown = abs(rest.size / max(neutral.size, 1.0) - 1.0)
-            back = turned <= NEUTRAL_DEGREES and grown <= NEUTRAL_SIZE
+            far = grown <= NEUTRAL_SIZE or self._prompts[len(self._records)] is not Prompt.LOOK_UP
+            back = turned <= NEUTRAL_DEGREES and far
         if back and rest is not None:
             self._show(now, rest)
         elif now - self._since > RETURN_S:

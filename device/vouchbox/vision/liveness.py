@@ -14,12 +14,16 @@ from vouchbox.vision.geometry import Geometry
 from vouchbox.vision.observation import Observation
 from vouchbox.vision.passive import Passive
 
+AFTER_LAST_S = 0.6
+"""A prompt is met when the movement is just done: geometry needs to see the head there for a while."""
+
 
 class LivenessSession:
     """One person before the camera, from the first frame to the last.
 
     `prompts` is empty at level PASSIVE. `seconds` is how long the session lasts at least; at level ACTIVE
-    it goes on until the last prompt was met or missed. All times are seconds since the first frame.
+    it goes on until the last prompt was missed, or met AFTER_LAST_S ago. All times are seconds since the
+    first frame.
     """
 
     def __init__(self, level: Level, prompts: tuple[Prompt, ...], seconds: float) -> None:
@@ -46,7 +50,10 @@ class LivenessSession:
 
         Always True at some time, also when no frame ever shows a face.
         """
-        return seconds >= self._seconds and self._challenge.finished(seconds)
+        records = self._challenge.records()
+        met = records[-1].met_s if records else None
+        seen = met is None or seconds - met >= AFTER_LAST_S
+        return seconds >= self._seconds and seen and self._challenge.finished(seconds)
 
     def results(self) -> tuple[TestResult, ...]:
         """The four tests in the order of TestName, each with a status; call it when the session is over."""
