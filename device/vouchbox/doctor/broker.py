@@ -22,9 +22,6 @@ from vouchbox.uplink import visit
 from vouchbox.vault import egress
 from vouchbox.vault.store import FILE, Store
 
-VISITS = 3
-"""Visits to a broker that breaks off without a word, before that is what is said."""
-
 EXPIRY_WARNING = timedelta(days=14)
 """A certificate that ends sooner is spoken of; those of the development authority live seven days."""
 
@@ -52,7 +49,7 @@ def check(config: Config, uplink: Account) -> Iterator[Finding]:
         yield not_checked("broker", f"{settings.key} is encrypted and was not opened", "run this as root")
         return
     try:
-        _visit(msgspec.structs.replace(config, uplink=msgspec.structs.replace(settings, key=key)))
+        visit.pay(msgspec.structs.replace(config, uplink=msgspec.structs.replace(settings, key=key)))
     except BrokerError as problem:
         yield of("broker", problem)
     else:
@@ -65,18 +62,6 @@ def check(config: Config, uplink: Account) -> Iterator[Finding]:
     finally:
         if memory is not None:
             os.close(memory)
-
-
-def _visit(config: Config) -> None:
-    """A refused certificate is told after TLS 1.3's handshake, and the word gets lost when the connection
-    ends too quickly: ask again before a mere break is believed. Raises BrokerError."""
-    for attempt in range(VISITS):
-        try:
-            return visit.pay(config)
-        except BrokerError as problem:
-            if attempt + 1 == VISITS or not problem.what.startswith("the connection to the broker"):
-                raise
-    return None
 
 
 def certificate(config: Config) -> Iterator[Finding]:

@@ -22,7 +22,8 @@ _TICK_S = 0.25
 
 
 ATTEMPTS = 4
-"""In TLS 1.3 a broker's refusal comes after the handshake, and a connection may break before it is read."""
+"""Visits to a broker that breaks off without a word, before that is what is said: in TLS 1.3 a certificate is
+refused after the handshake, and the word gets lost when the connection ends too quickly."""
 
 
 def pay(config: Config) -> None:
