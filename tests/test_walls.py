@@ -19,6 +19,7 @@ ROOMS = {
     "simulator",
     "evaluation",
     "doctor",
+    "update",
     "cli",
 }
 DOORS = {
@@ -39,6 +40,7 @@ FOREIGN_TO = {
     "kiosk": {"cv2", "picamera2", "numpy", "paho", "ssl", "cryptography", "joserfc", "sqlite3"},
     "evaluation": {"socket", "ssl", "paho", "cryptography", "joserfc", "http", "urllib", "requests"},
     "relying_party": {"cv2", "picamera2", "ai_edge_litert", "tflite_runtime"},
+    "update": {"socket", "ssl", "paho", "http", "urllib", "requests", "sqlite3", "cv2", "numpy"},
 }
 """Libraries that a room has no business with, whatever its code says."""
 

@@ -191,3 +191,20 @@ class VerdictInvalid(VouchboxError, ValueError):
     """A verdict or acknowledgement that does not verify: forged, expired, for someone else, or replayed."""
 
     code = "verdict-invalid"
+
+
+# --- update -------------------------------------------------------------------------------------------
+class UpdateRefused(VouchboxError, ValueError):
+    """A package that must not be installed; `reason` is a stable slug such as 'signature' or 'older'."""
+
+    code = "update-refused"
+
+    def __init__(self, reason: str, what: str, fix: str) -> None:
+        self.reason = reason
+        super().__init__(what, fix)
+
+
+class UpdateError(VouchboxError, OSError):
+    """An update that could not be prepared; nothing was changed."""
+
+    code = "update"

@@ -15,7 +15,6 @@ from deb_package.tree import fetch, furnish
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
-CONFFILES = "/etc/vouchbox/vouchbox.toml\n"
 
 
 def main() -> None:
@@ -25,13 +24,20 @@ def main() -> None:
     reader.add_argument("--arch", action="append", choices=MACHINES, help="default: all")
     reader.add_argument("--out", type=Path, default=ROOT / "dist", help="default: dist/")
     reader.add_argument("--version", default=upstream_version(), help="default: of pyproject.toml")
+    reader.add_argument(
+        "--update-keys", type=Path, help="pin these keys of scripts/sign_release (default: none)"
+    )
     reader.add_argument("--fast", action="store_true", help="do not compress: for tests")
     chosen = reader.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     for suite in chosen.suite or SUITES:
         for arch in chosen.arch or MACHINES:
             version = f"{chosen.version}+{SUITES[suite].mark}"
-            print(build(SUITES[suite], MACHINES[arch], version, chosen.out, fast=chosen.fast))
+            print(
+                build(
+                    SUITES[suite], MACHINES[arch], version, chosen.out, chosen.update_keys, fast=chosen.fast
+                )
+            )
 
 
 def upstream_version() -> str:
@@ -42,7 +48,9 @@ def upstream_version() -> str:
     return found[1]
 
 
-def build(suite: Suite, machine: Machine, version: str, out: Path, *, fast: bool) -> Path:
+def build(
+    suite: Suite, machine: Machine, version: str, out: Path, update_keys: Path | None, *, fast: bool
+) -> Path:
     """One package; returns its path."""
     wheels = ROOT / ".cache" / "wheels"
     wheels.mkdir(parents=True, exist_ok=True)
@@ -51,8 +59,8 @@ def build(suite: Suite, machine: Machine, version: str, out: Path, *, fast: bool
     with tempfile.TemporaryDirectory(prefix="vouchbox-deb-") as folder:
         tree = Path(folder) / "tree"
         tree.mkdir()
-        furnish(ROOT, tree, suite, machine, wheels)
-        _control(tree, suite, machine, version)
+        settings = furnish(ROOT, tree, suite, machine, wheels, update_keys)
+        _control(tree, suite, machine, version, settings)
         # gzip costs less time, xz less space; either is read by every dpkg.
         squeeze = ("-Znone",) if fast else ("-Zxz", "-z6")
         subprocess.run(
@@ -64,7 +72,7 @@ def build(suite: Suite, machine: Machine, version: str, out: Path, *, fast: bool
     return package
 
 
-def _control(tree: Path, suite: Suite, machine: Machine, version: str) -> None:
+def _control(tree: Path, suite: Suite, machine: Machine, version: str, settings: list[str]) -> None:
     files = sorted(path for path in tree.rglob("*") if path.is_file() and not path.is_symlink())
     size = sum(path.stat().st_size for path in files) // 1024
     sums = "".join(
@@ -76,7 +84,7 @@ def _control(tree: Path, suite: Suite, machine: Machine, version: str) -> None:
     folder = tree / "DEBIAN"
     folder.mkdir(mode=0o755)
     (folder / "md5sums").write_text(sums)
-    (folder / "conffiles").write_text(CONFFILES)
+    (folder / "conffiles").write_text("".join(f"{path}\n" for path in settings))
     for name in ("control", *SCRIPTS):
         text = (ROOT / "scripts" / "deb_package" / "maintainer" / name).read_text()
         for word, value in known.items():

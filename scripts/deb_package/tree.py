@@ -23,12 +23,18 @@ UNITS = (
     "vouchbox-vision.service",
     "vouchbox-uplink.service",
     "vouchbox-setup.service",
+    "vouchbox-recover.service",
 )
 PORTRAITS = (("skimage", "data/astronaut.png"), ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"))
 """The simulated subject's two public-domain pictures; the packages around them (200 MB) stay out."""
 
 _LAUNCHER = """#!/bin/sh
 # -s and -P: nothing from a user's home and nothing from the working directory gets into a room.
+if [ "${{1-}}" = update ] && [ -e /var/lib/vouchbox-update/unfinished ]; then
+  # An update was cut off: the program may be half there, this script is whole.
+  if [ "${{2-}}" = --recover ]; then does=recover; else does=status; fi
+  exec /bin/sh /var/lib/vouchbox-update/change-package "$does"
+fi
 exec /{home}/bin/python -s -P -m vouchbox "$@"
 """
 _PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input")
@@ -39,8 +45,10 @@ def fetch(root: Path, suite: Suite, machine: Machine, wheels: Path) -> None:
     _pip(root, "download", *_which(suite, machine), "--dest", str(wheels), "--find-links", str(wheels))
 
 
-def furnish(root: Path, tree: Path, suite: Suite, machine: Machine, wheels: Path) -> None:
-    """Fill the empty folder `tree` with the package's files."""
+def furnish(
+    root: Path, tree: Path, suite: Suite, machine: Machine, wheels: Path, update_keys: Path | None = None
+) -> list[str]:
+    """Fill the empty folder `tree` with the package's files; returns its configuration files."""
     home = tree / HOME
     packages = home / "lib" / f"python{suite.python}" / "site-packages"
     packages.mkdir(parents=True)
@@ -58,10 +66,12 @@ def furnish(root: Path, tree: Path, suite: Suite, machine: Machine, wheels: Path
     _environment(home, suite)
     _write(tree / "usr" / "bin" / "vouchbox", _LAUNCHER.format(home=HOME), 0o755)
     _system(root, tree)
+    settings = _settings(root, tree, update_keys)
     _documents(root, tree / "usr" / "share" / "doc" / "vouchbox")
     for path in [tree, *tree.rglob("*")]:
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+    return settings
 
 
 def _which(suite: Suite, machine: Machine) -> list[str]:
@@ -97,8 +107,21 @@ def _system(root: Path, tree: Path) -> None:
     _copy(source / "sysusers.conf", lib / "sysusers.d" / "vouchbox.conf")
     _copy(source / "tmpfiles.conf", lib / "tmpfiles.d" / "vouchbox.conf")
     _copy(source / "60-vouchbox.rules", lib / "udev" / "rules.d" / "60-vouchbox.rules")
-    _copy(source / "vouchbox.toml", tree / "etc" / "vouchbox" / "vouchbox.toml")
-    (tree / "etc" / "vouchbox" / "relying-parties").mkdir()
+    _write(tree / HOME / "change-package", (source / "change-package").read_text(), 0o755)
+
+
+def _settings(root: Path, tree: Path, update_keys: Path | None) -> list[str]:
+    """The configuration files, and each as it shipped once more: a package that is made again from an
+    installed one (vouchbox.update.packages) needs them unedited."""
+    folder = Path("etc/vouchbox")
+    shipped = {"vouchbox.toml": root / "systemd" / "vouchbox.toml"}
+    if update_keys is not None:
+        shipped["update-keys.jwks.json"] = update_keys
+    for name, source in shipped.items():
+        _copy(source, tree / folder / name)
+        _copy(source, tree / HOME / "conffiles" / name)
+    (tree / folder / "relying-parties").mkdir()
+    return [f"/{folder / name}" for name in shipped]
 
 
 def _documents(root: Path, folder: Path) -> None:

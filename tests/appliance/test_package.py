@@ -43,7 +43,10 @@ def test_a_box_gets_the_very_versions_that_were_tested(suite: object) -> None:
 @needs_dpkg
 def test_a_package_for_a_pi_is_built_here_and_holds_only_its_own_machines_code(tmp_path: Path) -> None:
     suite, machine = SUITES["trixie"], MACHINES["arm64"]
+    pinned = tmp_path / "keys.json"
+    pinned.write_text('{"keys": []}\n')
     options = ("--suite", suite.name, "--arch", machine.name, "--fast", "--out", str(tmp_path))
+    options += ("--update-keys", str(pinned))
     done = subprocess.run(
         [sys.executable, "-m", "deb_package", *options],
         cwd=ROOT,
@@ -65,7 +68,13 @@ def test_a_package_for_a_pi_is_built_here_and_holds_only_its_own_machines_code(t
     assert "python3.13" in field["Depends"]
 
     tree = tmp_path / "tree"
-    subprocess.run(["dpkg-deb", "--extract", str(deb), str(tree)], check=True)
+    subprocess.run(["dpkg-deb", "--raw-extract", str(deb), str(tree)], check=True)
+    settings = (tree / "DEBIAN" / "conffiles").read_text().split()
+    assert settings == ["/etc/vouchbox/vouchbox.toml", "/etc/vouchbox/update-keys.jwks.json"]
+    for path in (tree / name.lstrip("/") for name in settings):
+        # An update makes the package again with its settings as they shipped.
+        assert (tree / "usr/lib/vouchbox/conffiles" / path.name).read_bytes() == path.read_bytes()
+    assert (tree / "etc/vouchbox/update-keys.jwks.json").read_bytes() == pinned.read_bytes()
     packages = tree / "usr" / "lib" / "vouchbox" / "lib" / "python3.13" / "site-packages"
     code = [path for path in packages.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
     assert len(code) > 10
@@ -105,6 +114,7 @@ def test_what_apt_installed_is_whole_owned_by_root_and_understood_by_systemd(
     assert box.show("vouchbox-vault.service", "ConditionResult") == "no"
     assert box.read("stat", "-c", "%a %U %G", "/run/vouchbox") == "750 vouchbox-vault vouchbox"
     assert box.read("stat", "-c", "%a %U", "/var/lib/vouchbox") == "700 vouchbox-vault"
+    assert box.read("stat", "-c", "%a %U", "/var/lib/vouchbox-update") == "700 root"
     # Bytecode is there, for no room may write any.
     assert box.run("find", "/usr/lib/vouchbox/lib", "-name", "daemon.*.pyc").stdout.strip()
 
@@ -157,6 +167,7 @@ def test_settings_keys_and_state_survive_an_upgrade_and_a_removal_but_not_a_purg
     for gone in (
         "/etc/vouchbox",
         "/var/lib/vouchbox",
+        "/var/lib/vouchbox-update",
         "/etc/systemd/system/multi-user.target.wants/vouchbox.target",
         "/etc/systemd/system/multi-user.target.wants/vouchbox-setup.service",
     ):

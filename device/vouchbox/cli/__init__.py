@@ -36,6 +36,8 @@ COMMANDS = {
     "receipt": ("vouchbox.cli.receipt", "receipt"),
     "withdraw": ("vouchbox.cli.withdraw", "withdraw"),
     "subject": ("vouchbox.cli.subject", "subject"),
+    "selftest": ("vouchbox.cli.selftest", "selftest"),
+    "update": ("vouchbox.cli.update", "update"),
 }
 """Subcommand -> module and attribute of its click command."""
 

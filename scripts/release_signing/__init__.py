@@ -1,0 +1,1 @@
+"""Signs releases: what the maker of packages does and no box ever can."""
