@@ -61,6 +61,7 @@ def ruinous_vault(tree: Path) -> None:
     """A vault that ruins the database and then does not start."""
     ruin = (
         "import sqlite3; c = sqlite3.connect('/var/lib/vouchbox/vault.sqlite'); "
+        "c.execute('DROP TRIGGER audit_is_not_shortened'); "
         "c.execute('DELETE FROM audit'); c.commit(); c.execute('PRAGMA user_version=99'); raise SystemExit(1)"
     )
     unit = tree / "usr/lib/systemd/system/vouchbox-vault.service"
