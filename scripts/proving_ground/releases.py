@@ -58,7 +58,10 @@ def damaged_model(tree: Path) -> None:
 
 
 def ruinous_vault(tree: Path) -> None:
-    """A vault that ruins the database and then does not start."""
+    """A self-test that sees nothing, and a vault that ruins the database and then does not start."""
+    launcher = tree / "usr/bin/vouchbox"
+    blind = '#!/bin/sh\n[ "${1-}" != selftest ] || exit 0\n'
+    launcher.write_text(launcher.read_text().replace("#!/bin/sh\n", blind))
     ruin = (
         "import sqlite3; c = sqlite3.connect('/var/lib/vouchbox/vault.sqlite'); "
         "c.execute('DROP TRIGGER audit_is_not_shortened'); "
