@@ -21,7 +21,7 @@ PRISTINE = Path("/usr/lib/vouchbox/conffiles")
 """Configuration files as they shipped. A package made from edited ones would make dpkg take the edits for the
 default, and the next version overwrite them."""
 
-_SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "conffiles", "md5sums")
+_SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "md5sums")
 _DROPPED = re.compile(r"^(Status|Conffiles|Config-Version):.*\n(?: .*\n)*", re.MULTILINE)
 _OPTIONAL = "/usr/share/doc/"
 """A system may leave these out (path-exclude of dpkg.cfg)."""
@@ -92,8 +92,11 @@ def _control_files(folder: Path) -> set[str]:
         kind = path.name.partition(".")[2]
         if kind in _SCRIPTS:
             shutil.copy(path, folder / kind)
-    names = folder / "conffiles"
-    return set(names.read_text().split()) if names.exists() else set()
+    # dpkg keeps this list to itself; a line is a path, its digest, and a word more for one that is gone.
+    lines = _say("dpkg-query", "--show", "--showformat=${Conffiles}", PACKAGE).splitlines()
+    settings = [line.split()[0] for line in lines if len(line.split()) == 2]
+    (folder / "conffiles").write_text("".join(f"{name}\n" for name in settings))
+    return set(settings)
 
 
 def _take(source: Path, target: Path, settings: set[str]) -> None:
