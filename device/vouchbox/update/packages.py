@@ -101,7 +101,9 @@ def _control_files(folder: Path) -> set[str]:
 
 def _take(source: Path, target: Path, settings: set[str]) -> None:
     if str(source) in settings:
-        source = PRISTINE / source.name
+        # Copied, for a link would make the settings and their pristine copy one file on the box.
+        shutil.copy2(PRISTINE / source.name, target)
+        return
     if not source.exists() and not source.is_symlink() and str(source).startswith(_OPTIONAL):
         return
     if source.is_symlink():
