@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import OctKey, OKPKey
@@ -94,6 +94,7 @@ def _header(members: dict[str, str]) -> bytes:
     return urlsafe_b64encode(json.dumps(full).encode())
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_no_changed_byte_of_a_signature_file_passes(place: int, change: int) -> None:
     good = bytearray(token())
