@@ -286,6 +286,28 @@ def test_a_hot_machine_looks_at_fewer_frames_says_how_many_and_still_judges(
     assert [ring.wiped for ring in rings] == [True]
 
 
+@pytest.mark.parametrize("prompt", [Prompt.BLINK, Prompt.TURN_LEFT])
+def test_while_a_prompt_is_open_no_frame_is_left_out(
+    models: Models, still_clip: list[Any], play: Play, ask: Ask, prompt: Prompt
+) -> None:
+    request = ask(Level.ACTIVE, prompts=(prompt,), seconds=3.0)
+    shown: list[float] = []
+    looked: list[float] = []
+
+    def seen(frame: Any) -> None:
+        looked.append(frame.observation.seconds)
+
+    def told(progress: Progress) -> None:
+        if progress.prompt is prompt:
+            shown.append(looked[-1])
+
+    found = Examiner(models, pace=lambda: Pace.LEAST, seen=seen).examine(request, play(still_clip), told)
+    assert shown
+    assert found.skipped > 0, "before the prompt the machine is spared"
+    after = [second for second in looked if second >= shown[0]]
+    assert len(after) == round((29 / 15 - shown[0]) * 15) + 1
+
+
 def test_a_frame_that_is_left_out_still_hears_the_cancel(
     models: Models, still_clip: list[Any], play: Play, ask: Ask
 ) -> None:

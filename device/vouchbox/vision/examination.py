@@ -164,7 +164,8 @@ class Examiner:
                 session.ended_early = True
                 break
             session.dropped += stamp.dropped
-            if not thinning.due(stamp.timestamp_ns, self._pace()):
+            # While a prompt is open every frame counts: blinks are short, turns show depth in a few.
+            if not thinning.due(stamp.timestamp_ns, self._pace() if shown is None else Pace.FULL):
                 session.skipped += 1
                 if self._stopped(session, began, cancelled):
                     return
