@@ -32,6 +32,14 @@ COUNTED = ("-smp", "1", "-icount", "shift=0,sleep=on")
 as one core of a Pi 4, however slow or busy this computer is, and every watchdog and deadline holds as on a
 box."""
 
+PATIENT = (
+    f"systemd.default_timeout_start_sec={int(BOOT_S)}",
+    f"systemd.default_device_timeout_sec={int(BOOT_S)}",
+    "systemd.getty_auto=no",
+)
+"""systemd's 90 seconds are short where every instruction is emulated. Units that set times of their own, as
+ours do, are not changed by this. Nobody logs in. See kernel-command-line(7)."""
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -163,7 +171,10 @@ class Guest(Machine):
         command += ["-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-no-reboot"]
         command += ["-display", "none", "-serial", f"file:{self._console}"]
         command += ["-kernel", str(self._image.kernel), "-initrd", str(self._image.initrd)]
-        command += ["-append", f"root=/dev/vda rw quiet panic=-1 console={board.console}"]
+        command += [
+            "-append",
+            " ".join(("root=/dev/vda rw quiet panic=-1", f"console={board.console}", *PATIENT)),
+        ]
         for path, how in ((self._disk, quick), *((path, "readonly=on") for path in self._more)):
             command += ["-drive", f"if=virtio,format=raw,file={path},{how}"]
         command += [

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from virtual_machine import unpacked
 
-_VERSION = 2
+_VERSION = 3
 """Goes up when this module makes another disk from the same recipe."""
 
 _DISK_GIB = 4
@@ -146,7 +146,7 @@ def _unpack(recipe: Recipe, tree: Path) -> None:
 def _settle(recipe: Recipe, tree: Path) -> None:
     """What each recipe's system has in common, then its own files and steps."""
     etc = tree / "etc"
-    (etc / "fstab").write_text("/dev/vda / ext4 defaults,noatime 0 1\n")
+    (etc / "fstab").write_text("/dev/vda / ext4 defaults,noatime 0 0\n")
     (etc / "hostname").write_text(f"{recipe.name}\n")
     (etc / "hosts").write_text(f"127.0.0.1 localhost {recipe.name}\n")
     # Each copy is a machine of its own. An empty file is no first boot, which would switch on all there is.

@@ -38,12 +38,16 @@ def make_bootable(tree: Path, debs: list[Path]) -> None:
         "*/nsswitch.conf"
     )  # base-files' or, since Debian 13, libc-bin's
     shutil.copyfile(switch, etc / "nsswitch.conf")
+    (etc / "modules").touch()  # kmod's link in modules-load.d leads there
     awk = tree / "usr" / "bin" / "awk"
     if not awk.is_symlink():
         awk.symlink_to("mawk")
     _do("systemd-sysusers", f"--root={tree}")
     _do("depmod", "--basedir", str(tree), kernel_version(tree))
-    _record(tree / "var" / "lib" / "dpkg", debs)
+    record(tree / "var" / "lib" / "dpkg", debs)
+    # Nothing is to be rebuilt at the first boot: see systemd-update-done.service(8).
+    for name in ("etc", "var"):
+        (tree / name / ".updated").touch()
 
 
 def kernel_version(tree: Path) -> str:
@@ -80,8 +84,8 @@ def initrd(tree: Path, target: Path, work: Path) -> None:
         subprocess.run(pack, cwd=root, input=listed, stdout=out, check=True)
 
 
-def _record(dpkg: Path, debs: list[Path]) -> None:
-    """What dpkg would have written about each package."""
+def record(dpkg: Path, debs: list[Path]) -> None:
+    """Write into `dpkg`, as /var/lib/dpkg, what dpkg would have written about each package."""
     info = dpkg / "info"
     info.mkdir(parents=True, exist_ok=True)
     (info / "format").write_text("1\n")

@@ -6,7 +6,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import socket
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -17,7 +19,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from proving_ground.box import configured
-from virtual_machine import cameras, pi
+from virtual_machine import cameras, pi, unpacked
 from virtual_machine.agent import Agent, AgentSilent
 from virtual_machine.image import Recipe
 
@@ -76,6 +78,34 @@ def test_a_configuration_that_is_changed_twice_is_the_one_that_was_changed_once(
     assert 'source = "webcam:0"' in first
     assert "keepalive-s = 60" in first
     assert configured(first, "simulated:collins", fast) == configured(shipped, "simulated:collins", fast)
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not installed")
+def test_a_package_that_was_only_unpacked_is_one_that_dpkg_knows(tmp_path: Path) -> None:
+    source, tree = tmp_path / "source", tmp_path / "tree"
+    (source / "DEBIAN").mkdir(parents=True)
+    (source / "opt").mkdir()
+    (source / "opt" / "file").write_text("text\n")
+    fields = "Package: sample\nVersion: 1.2\nArchitecture: arm64\nMulti-Arch: same\n"
+    fields += "Maintainer: nobody <nobody@localhost>\nDescription: a sample\n of two lines\n"
+    (source / "DEBIAN" / "control").write_text(fields)
+    deb = tmp_path / "sample.deb"
+    subprocess.run(
+        ["dpkg-deb", "--root-owner-group", "--build", source, deb], check=True, capture_output=True
+    )
+    unpacked.record(tree, [deb])
+    asked = ["dpkg-query", "--admindir", tree]
+    shown = subprocess.run(
+        [*asked, "--show", "--showformat=${binary:Package} ${Version} ${db:Status-Status}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout == "sample:arm64 1.2 installed"
+    listed = subprocess.run(
+        [*asked, "--listfiles", "sample:arm64"], capture_output=True, text=True, check=True
+    )
+    assert listed.stdout.splitlines() == ["/.", "/opt", "/opt/file"]
 
 
 class Guest(threading.Thread):
