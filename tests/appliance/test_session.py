@@ -110,6 +110,15 @@ def test_a_live_person_enrols_and_only_declared_topics_and_few_bytes_leave(
     assert strangers == []
 
 
+def test_behind_its_walls_vision_reads_heat_and_power_in_sys_and_may_change_nothing_there(show: Show) -> None:
+    running = show(PERSON)
+    behind = Path(f"/proc/{running.main_pid('vouchbox-vision.service')}/root/sys")
+    zones = running.read("ls", "/sys/class/thermal").split()
+    assert sorted(path.name for path in (behind / "class" / "thermal").iterdir()) == sorted(zones)
+    assert (behind / "devices" / "platform").is_dir()
+    assert os.statvfs(behind).f_flag & os.ST_RDONLY
+
+
 def test_the_running_rooms_stand_behind_the_walls_that_the_probe_felt(show: Show) -> None:
     running = show(PERSON)
     users, networks = set(), {}
