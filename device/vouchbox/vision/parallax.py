@@ -17,8 +17,9 @@ from vouchbox.vision.observation import Parallax
 Points = NDArray[np.float64]
 """n x 2, in distances between the eyes."""
 
-FEWEST_POINTS = 16
-"""Points that pixels must have found again before they can contradict or confirm."""
+FEWEST_POINTS = 24
+"""Points that pixels must have found again before they can contradict or confirm: beyond 35 degrees of turn
+fewer are found, and many of them wrongly."""
 
 SMALLEST_CLAIM = 0.2
 """A claim below this (about the sine of 12 degrees) drowns in the noise of the matching."""
