@@ -23,8 +23,8 @@ from vouchbox.vision.scratch import unlocked
 from .calibration import Calibration, Said, area, calibrate, pooled
 from .material import Sight, rows, sights
 
-FRAMES = 12
-"""Frames of a video that are looked at."""
+FRAMES, SECONDS = 25, 5.0
+"""A video is looked at as a session looks: five times a second for five seconds."""
 
 KINDS = ("video", "full", "crop")
 
@@ -47,7 +47,9 @@ def said_of(found: Iterable[Sight]) -> Said:
 def calibrate_and_state(data: Path) -> dict[str, Any]:
     """Look at everything, write `decode` and `accuracy` of the liveness entry, and return the figures."""
     known = rows(data)
-    said = {kind: said_of(sights(data, [r for r in known if r.kind == kind], FRAMES)) for kind in KINDS}
+    said = {
+        kind: said_of(sights(data, [r for r in known if r.kind == kind], FRAMES, SECONDS)) for kind in KINDS
+    }
     calibration = calibrate(said["video"], (said["full"], said["crop"]))
     entry = next(e for e in read() if e["role"] == "liveness")
     decode = {name: [round(v, 4) for v in getattr(calibration, name)] for name in ("weight", "offset")}

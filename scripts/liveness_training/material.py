@@ -30,6 +30,8 @@ from vouchbox.vision.tracking import Tracker
 LOOK_RATE = 5.0
 """Frames of a clip that are looked at in a second."""
 
+MINUTE = 60.0
+
 TRIES = 6
 """A still is shown to the tracker this often: it searches other parts of the picture each time."""
 
@@ -102,9 +104,9 @@ class Finder:
         # A crop from somebody's detector: the face reaches to its edges.
         return Sight(frame, (0.0, 0.0, float(width), float(height)), None, row)
 
-    def clip(self, row: Row, path: Path, most: int) -> list[Sight]:
-        """Up to `most` frames with a face, spread over the first minute of a clip."""
-        source = ClipSource(path, pace="fast", max_seconds=60.0)
+    def clip(self, row: Row, path: Path, most: int, seconds: float) -> list[Sight]:
+        """Up to `most` frames with a face, spread over the first `seconds` of a clip."""
+        source = ClipSource(path, pace="fast", max_seconds=seconds)
         shape = source.open()
         tracker = self._tracker(shape.width, shape.height)
         frame = np.zeros((shape.height, shape.width, 3), np.uint8)
@@ -112,10 +114,10 @@ class Finder:
         first: int | None = None
         while (stamp := source.capture(frame)) is not None:
             first = stamp.timestamp_ns if first is None else first
-            seconds = (stamp.timestamp_ns - first) / 1e9
-            if seconds < due:
+            now = (stamp.timestamp_ns - first) / 1e9
+            if now < due:
                 continue
-            due = seconds + 1.0 / LOOK_RATE
+            due = now + 1.0 / LOOK_RATE
             mesh = tracker.follow(frame).mesh
             if mesh is not None:
                 b = mesh.box
@@ -126,13 +128,13 @@ class Finder:
         return found
 
 
-def sights(data: Path, chosen: list[Row], most: int) -> Iterator[Sight]:
-    """The sights of these rows, at most `most` of a clip."""
+def sights(data: Path, chosen: list[Row], most: int, seconds: float = MINUTE) -> Iterator[Sight]:
+    """The sights of these rows, at most `most` of the first `seconds` of a clip."""
     finder = Finder()
     for row in chosen:
         path = data / row.path
         if row.kind == "video":
-            yield from finder.clip(row, path, most)
+            yield from finder.clip(row, path, most, seconds)
             continue
         decoded: Any = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if decoded is None:
