@@ -41,9 +41,9 @@ def work_folder() -> Path:
     help="Folder of the published Silent-Face pair, which labels the samples.",
 )
 @click.option("--work", type=click.Path(path_type=Path), default=work_folder(), help="Folder for results.")
-@click.option("--samples", type=click.IntRange(CHUNK), default=30_000, show_default=True)
-@click.option("--views", type=click.IntRange(VIEWS), default=120_000, show_default=True)
-@click.option("--steps", type=click.IntRange(1), default=10_000, show_default=True)
+@click.option("--samples", type=click.IntRange(CHUNK), default=22_000, show_default=True)
+@click.option("--views", type=click.IntRange(VIEWS), default=66_000, show_default=True)
+@click.option("--steps", type=click.IntRange(1), default=6_500, show_default=True)
 @click.option("--rate", type=float, default=2e-3, show_default=True, help="Highest learning rate.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True)
