@@ -110,6 +110,26 @@ def test_a_live_person_enrols_and_only_declared_topics_and_few_bytes_leave(
     assert strangers == []
 
 
+@pytest.fixture
+def hot(place: Container, show: Show) -> Iterator[Container]:
+    """The box with a person before it, on a machine that the firmware throttles at 83 degrees."""
+    running = show(PERSON)
+    files = {
+        "class/thermal/thermal_zone0/temp": "83000\n",
+        "devices/platform/soc/soc:firmware/get_throttled": "f000c\n",
+    }
+    for name, text in files.items():
+        running.run("mkdir", "-p", str(Path("/srv/machine", name).parent))
+        running.run("tee", f"/srv/machine/{name}", text=text)
+    path = running.tree / ground.CONFIGURATION
+    cool = path.read_text()
+    path.write_text(cool.replace("[vision]\n", '[vision]\nsysfs = "/srv/machine"\n'))
+    ground.start(running)
+    yield running
+    path.write_text(cool)
+    ground.start(running)
+
+
 def test_behind_its_walls_vision_reads_heat_and_power_in_sys_and_may_change_nothing_there(show: Show) -> None:
     running = show(PERSON)
     behind = Path(f"/proc/{running.main_pid('vouchbox-vision.service')}/root/sys")
@@ -117,6 +137,16 @@ def test_behind_its_walls_vision_reads_heat_and_power_in_sys_and_may_change_noth
     assert sorted(path.name for path in (behind / "class" / "thermal").iterdir()) == sorted(zones)
     assert (behind / "devices" / "platform").is_dir()
     assert os.statvfs(behind).f_flag & os.ST_RDONLY
+
+
+def test_a_throttled_machine_looks_at_fewer_frames_says_so_and_still_knows_a_live_person(
+    hot: Container, world_of_module: World
+) -> None:
+    with world_of_module.ask("check", "passive") as asking:
+        verdict = world_of_module.answer(asking)
+    assert said(verdict) == ("live", [])
+    assert verdict["said"]["skipped"] > verdict["said"]["frames"] / 2
+    assert "fewer frames are looked at (least)" in hot.journal("vouchbox-vision.service")
 
 
 def test_the_running_rooms_stand_behind_the_walls_that_the_probe_felt(show: Show) -> None:
