@@ -42,12 +42,19 @@ def make_bootable(tree: Path, debs: list[Path]) -> None:
     awk = tree / "usr" / "bin" / "awk"
     if not awk.is_symlink():
         awk.symlink_to("mawk")
-    _do("systemd-sysusers", f"--root={tree}")
+    _do("systemd-sysusers", f"--root={tree}", "-", text=_accounts(tree))
     _do("depmod", "--basedir", str(tree), kernel_version(tree))
     record(tree / "var" / "lib" / "dpkg", debs)
     # Nothing is to be rebuilt at the first boot: see systemd-update-done.service(8).
     for name in ("etc", "var"):
         (tree / name / ".updated").touch()
+
+
+def _accounts(tree: Path) -> str:
+    """What systemd-sysusers is to make. An older one here knows no `u!` (an account that is locked) and would
+    leave that account out, and with it the service that needs it."""
+    parts = sorted((tree / "usr" / "lib" / "sysusers.d").glob("*.conf"))
+    return re.sub(r"^([a-z])!", r"\1", "\n".join(part.read_text() for part in parts), flags=re.MULTILINE)
 
 
 def kernel_version(tree: Path) -> str:
@@ -117,8 +124,8 @@ def record(dpkg: Path, debs: list[Path]) -> None:
     (dpkg / "triggers").mkdir(exist_ok=True)
 
 
-def _do(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _do(*command: str, text: str | None = None) -> None:
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{command[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
