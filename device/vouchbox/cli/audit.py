@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vouchbox import config as configuration
+from vouchbox.cli.options import config_option
 from vouchbox.config import Config
 from vouchbox.errors import AuditError, KeyStoreError, UsageError
 from vouchbox.vault import audit as log
@@ -24,14 +25,7 @@ from vouchbox.vault.store import Store
 
 _HEX = 64
 
-_config = click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("/etc/vouchbox/vouchbox.toml"),
-    show_default=True,
-    help="The box's configuration.",
-)
+_config = config_option()
 
 
 @click.group(epilog="Example: vouchbox audit verify --config /etc/vouchbox/vouchbox.toml")

@@ -13,17 +13,11 @@ import msgspec
 
 from vouchbox import config as configuration
 from vouchbox.cli.log_limit import log_to_stderr
+from vouchbox.cli.options import config_option
 from vouchbox.errors import UsageError
 from vouchbox.notify import Notifier
 
-_config = click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("/etc/vouchbox/vouchbox.toml"),
-    show_default=True,
-    help="The box's configuration.",
-)
+_config = config_option()
 
 
 @click.command(epilog="Example: vouchbox vault --config /etc/vouchbox/vouchbox.toml")

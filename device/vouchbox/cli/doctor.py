@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
+from vouchbox.cli.options import config_option
 from vouchbox.doctor import report
 from vouchbox.doctor.finding import Finding, Result
 from vouchbox.doctor.rounds import FAMILIES, examine
@@ -24,14 +25,7 @@ _STYLES = {
 
 
 @click.command(epilog="Example: vouchbox doctor --only camera --only broker")
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("/etc/vouchbox/vouchbox.toml"),
-    show_default=True,
-    help="The box's configuration.",
-)
+@config_option()
 @click.option("--only", type=click.Choice(list(FAMILIES)), multiple=True, help="Only this; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def doctor(path: Path, only: tuple[str, ...], as_json: bool) -> None:

@@ -11,19 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from vouchbox import config as configuration
+from vouchbox.cli.options import config_option
 from vouchbox.vault import egress as ledger
 from vouchbox.vault.store import Store
 
 
 @click.command(epilog="Example: vouchbox egress --config /etc/vouchbox/vouchbox.toml --last 20")
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("/etc/vouchbox/vouchbox.toml"),
-    show_default=True,
-    help="The box's configuration.",
-)
+@config_option()
 @click.option("--last", type=click.IntRange(1, 1_000_000), default=10_000, help="Only the newest so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def egress(path: Path, last: int, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from vouchbox import config as configuration
+from vouchbox.cli.options import config_option
 from vouchbox.cli.rotate_templates import rotate_templates
 from vouchbox.config import Config
 from vouchbox.uplink import certificate_request
@@ -17,16 +18,7 @@ from vouchbox.vault import keys, keys_rotation, registration, registry
 from vouchbox.vault.keys_rotation import OVERLAP_DAYS, Alg
 from vouchbox.vault.provision import PUBLIC_FILE, create_identity, public_document, publish
 
-DEFAULT = Path("/etc/vouchbox/vouchbox.toml")
-
-with_config = click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=DEFAULT,
-    show_default=True,
-    help="The box's configuration; the keys go where [vault] says.",
-)
+with_config = config_option("The box's configuration; the keys go where [vault] says.")
 with_alg = click.option(
     "--alg",
     type=click.Choice(["Ed25519", "ES256"]),

@@ -14,21 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from vouchbox import config as configuration
+from vouchbox.cli.options import config_option
 from vouchbox.cli.verify import read_bytes
 from vouchbox.errors import CodeRefused, ReceiptInvalid, UsageError
 from vouchbox.vault import box_keys, receipt_book, receipt_check, subject_export, withdrawal_code
 from vouchbox.vault.receipt_check import FullForm, ShortForm
 from vouchbox.vault.store import Store
 from vouchbox.vault.withdrawal_code import Presented
-
-config_option = click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("/etc/vouchbox/vouchbox.toml"),
-    show_default=True,
-    help="The box's configuration.",
-)
 
 code_argument = click.argument("code", nargs=-1, required=True)
 
@@ -55,7 +47,7 @@ def receipt() -> None:
 
 @receipt.command(epilog="Example: vouchbox receipt show - --config /etc/vouchbox/vouchbox.toml < code.txt")
 @code_argument
-@config_option
+@config_option()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--token", "as_token", is_flag=True, help="Print the signed full form alone.")
 def show(code: tuple[str, ...], path: Path, as_json: bool, as_token: bool) -> None:

@@ -14,20 +14,14 @@ import click
 import msgspec
 
 from vouchbox import config as configuration
+from vouchbox.cli.options import config_option
 from vouchbox.errors import ConfigError, UsageError
 from vouchbox.kiosk.screen import notice_lines
 from vouchbox.messages import Action, ConsentAsked
 from vouchbox.vault import notice, registration, registry
 from vouchbox.vault.registry import Party
 
-_box = click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("/etc/vouchbox/vouchbox.toml"),
-    show_default=True,
-    help="The box's configuration; [vault] parties names the folder.",
-)
+_box = config_option("The box's configuration; [vault] parties names the folder.")
 _files = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 
 

@@ -13,20 +13,14 @@ import msgspec
 
 from vouchbox.cli import registrations
 from vouchbox.cli.log_limit import log_to_stderr
+from vouchbox.cli.options import config_option
 from vouchbox.messages import Action, Level
 from vouchbox.relying_party import desk, keys, service
 from vouchbox.relying_party import export as holdings
 from vouchbox.relying_party import settings as configuration
 from vouchbox.relying_party.ledger import Ledger
 
-_config = click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("relying-party.toml"),
-    show_default=True,
-    help="The relying party's configuration.",
-)
+_config = config_option("The relying party's configuration.", default=Path("relying-party.toml"))
 
 
 @click.group(epilog="Example: vouchbox relying-party serve --config shop.toml")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from vouchbox import config as configuration
+from vouchbox.cli.options import config_option
 from vouchbox.vault import epochs, keys, provision
 from vouchbox.vault.clock import SystemClock
 from vouchbox.vault.notary import Notary
@@ -19,14 +20,7 @@ from vouchbox.vault.store import Store
     epilog="Example: vouchbox provision rotate-templates pickup --config /etc/vouchbox/vouchbox.toml",
 )
 @click.argument("party")
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("/etc/vouchbox/vouchbox.toml"),
-    show_default=True,
-    help="The box's configuration.",
-)
+@config_option()
 def rotate_templates(party: str, path: Path) -> None:
     """Begin a new epoch for the templates of PARTY, while the vault is stopped.
 

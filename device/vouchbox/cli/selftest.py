@@ -7,17 +7,11 @@ from pathlib import Path
 import click
 
 from vouchbox import config as configuration
+from vouchbox.cli.options import config_option
 
 
 @click.command(epilog="Example: vouchbox selftest")
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("/etc/vouchbox/vouchbox.toml"),
-    show_default=True,
-    help="The box's configuration.",
-)
+@config_option()
 @click.option(
     "--state",
     type=click.Path(path_type=Path),

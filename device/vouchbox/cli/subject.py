@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from vouchbox import config as configuration
-from vouchbox.cli.receipt import code_argument, config_option, presented
+from vouchbox.cli.options import config_option
+from vouchbox.cli.receipt import code_argument, presented
 from vouchbox.errors import CodeRefused
 from vouchbox.vault import subject_export
 from vouchbox.vault.store import Store
@@ -21,7 +22,7 @@ def subject() -> None:
 
 @subject.command(epilog="Example: vouchbox subject export - --config /etc/vouchbox/vouchbox.toml < code.txt")
 @code_argument
-@config_option
+@config_option()
 def export(code: tuple[str, ...], path: Path) -> None:
     """Print everything this box holds about the session whose receipt has CODE, as one JSON document.
 

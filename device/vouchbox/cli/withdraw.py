@@ -11,7 +11,8 @@ import click
 import msgspec
 
 from vouchbox import config as configuration
-from vouchbox.cli.receipt import code_argument, config_option, spoken
+from vouchbox.cli.options import config_option
+from vouchbox.cli.receipt import code_argument, spoken
 from vouchbox.errors import CodeRefused, RoomGone
 from vouchbox.ipc import Channel, connect
 from vouchbox.messages import (
@@ -31,7 +32,7 @@ _TEXT_LIMIT = 1024
 
 @click.command(epilog="Example: vouchbox withdraw - --config /etc/vouchbox/vouchbox.toml < code.txt")
 @code_argument
-@config_option
+@config_option()
 @click.option(
     "--wait",
     "seconds",

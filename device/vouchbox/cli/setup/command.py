@@ -9,23 +9,15 @@ from pathlib import Path
 import click
 
 from vouchbox import config as configuration
+from vouchbox.cli.options import config_option
 from vouchbox.cli.setup import identity, interview, setup_file, steps, unattended
 from vouchbox.errors import UsageError
-
-DEFAULT = Path("/etc/vouchbox/vouchbox.toml")
 
 
 @click.command(
     epilog="Examples: vouchbox setup | vouchbox setup --from shop.toml | vouchbox setup --step broker"
 )
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=DEFAULT,
-    show_default=True,
-    help="The box's configuration, which is written.",
-)
+@config_option("The box's configuration, which is written.")
 @click.option("--from", "source", type=click.Path(path_type=Path), help="Take the answers from this file.")
 @click.option(
     "--step",
