@@ -20,6 +20,14 @@ class VouchboxError(Exception):
         super().__init__(f"{what}: {fix}.")
 
 
+class Refusal(VouchboxError, ValueError):
+    """Something untrue or unasked that was turned away; `reason` is a stable slug for counters and logs."""
+
+    def __init__(self, reason: str, what: str, fix: str) -> None:
+        self.reason = reason
+        super().__init__(what, fix)
+
+
 class UsageError(VouchboxError, ValueError):
     """A command or option that makes no sense as given."""
 
@@ -136,14 +144,10 @@ class KeyStoreError(VouchboxError):
     code = "key"
 
 
-class RequestRefused(VouchboxError, ValueError):
+class RequestRefused(Refusal):
     """A request that must not open the camera; `reason` is a stable slug such as 'expired' or 'replayed'."""
 
     code = "request-refused"
-
-    def __init__(self, reason: str, what: str, fix: str) -> None:
-        self.reason = reason
-        super().__init__(what, fix)
 
 
 class SealError(VouchboxError, ValueError):
@@ -164,14 +168,10 @@ class OutboxError(VouchboxError, OSError):
     code = "outbox"
 
 
-class CodeRefused(VouchboxError, ValueError):
+class CodeRefused(Refusal):
     """A withdrawal code that withdraws nothing; `reason` is a stable slug such as 'unknown' or 'forged'."""
 
     code = "code-refused"
-
-    def __init__(self, reason: str, what: str, fix: str) -> None:
-        self.reason = reason
-        super().__init__(what, fix)
 
 
 class ReceiptInvalid(VouchboxError, ValueError):
@@ -194,14 +194,10 @@ class VerdictInvalid(VouchboxError, ValueError):
 
 
 # --- update -------------------------------------------------------------------------------------------
-class UpdateRefused(VouchboxError, ValueError):
+class UpdateRefused(Refusal):
     """A package that must not be installed; `reason` is a stable slug such as 'signature' or 'older'."""
 
     code = "update-refused"
-
-    def __init__(self, reason: str, what: str, fix: str) -> None:
-        self.reason = reason
-        super().__init__(what, fix)
 
 
 class UpdateError(VouchboxError, OSError):

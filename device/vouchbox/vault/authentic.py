@@ -1,6 +1,6 @@
 """Was this token signed by a key that a registered relying party may use? Nothing more.
 
-Pure: a compact JWS (RFC 7515) and the registry in, the party and the payload out. Only the algorithms of
+Pure: a compact JWS (RFC 7515) and the registry in, the party and the claims out. Only the algorithms of
 formats.ALGORITHMS exist here, each key works with its own one only (RFC 8725, 3.1), the `typ` must be the
 expected one (3.11), and a header member that nobody needs is refused, so no key can be smuggled in.
 """
@@ -8,6 +8,7 @@ expected one (3.11), and a header member that nobody needs is refused, so no key
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import msgspec
 from joserfc import jws
@@ -19,6 +20,8 @@ from vouchbox.vault.formats import ALGORITHMS
 from vouchbox.vault.registry import Key, Party, Registry
 
 _HEADER = {"alg", "typ", "kid"}
+
+Claims = TypeVar("Claims", bound=Struct)
 
 
 class _Issued(Struct, frozen=True):
@@ -33,10 +36,11 @@ def authenticate(
     token: bytes,
     kind: str,
     registry: Registry,
+    claims: type[Claims],
     *,
     keys: Callable[[Party], Mapping[str, Key]] = _request_keys,
-) -> tuple[Party, bytes]:
-    """The party that signed `token` and its payload; raises RequestRefused otherwise.
+) -> tuple[Party, Claims]:
+    """The party that signed `token` and its claims; raises RequestRefused otherwise.
 
     `kind` is the `typ` that the header must have, `keys` picks those of the party's keys that may sign such
     a token. Reasons: malformed, wrong-type, algorithm,
@@ -70,7 +74,15 @@ def authenticate(
         genuine = False
     if not genuine:
         raise refused("signature", "the signature does not verify", "sign the token again")
-    return party, bytes(signature.payload)
+    return party, read_claims(bytes(signature.payload), claims)
+
+
+def read_claims(signed: bytes, claims: type[Claims]) -> Claims:
+    """The claims in the payload of a token; raises RequestRefused (malformed)."""
+    try:
+        return msgspec.json.decode(signed, type=claims)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise refused("malformed", "a claim is missing or wrong", "send the claims of the README") from None
 
 
 def refused(reason: str, what: str, fix: str) -> RequestRefused:

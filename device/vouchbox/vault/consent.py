@@ -10,36 +10,24 @@ token counts once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
-
-import msgspec
-from msgspec import Meta, Struct
 
 from vouchbox.errors import RequestRefused
-from vouchbox.messages import Action, ConsentGiven, ConsentToken, ConsentWay, Sha256Hex
+from vouchbox.messages import ConsentGiven, ConsentToken, ConsentWay, Sha256Hex
 from vouchbox.reasons import Reason
 from vouchbox.vault import notice
 from vouchbox.vault.authentic import authenticate, refused
 from vouchbox.vault.clock import Span
-from vouchbox.vault.formats import CONSENT_TYPE, IDENTIFIER, NAME, NONCE
+from vouchbox.vault.formats import CONSENT_TYPE
 from vouchbox.vault.registry import Party
-from vouchbox.vault.request import LIFETIME_LIMIT_S, Request, Seconds
+from vouchbox.vault.request import LIFETIME_LIMIT_S, Asking, Request
 
 TOKEN_LIMIT = 2048
 """Bytes of a consent token, at most."""
 
 
-class Claims(Struct, frozen=True):
+class Claims(Asking, frozen=True):
     """The claims of a consent token; others are ignored. `notice` is notice.digest of what was read."""
 
-    iss: Annotated[str, Meta(pattern=NAME)]
-    aud: Annotated[str, Meta(max_length=128)]
-    iat: Seconds
-    exp: Seconds
-    jti: Annotated[str, Meta(pattern=IDENTIFIER)]
-    nonce: Annotated[str, Meta(pattern=NONCE)]
-    purpose: Annotated[str, Meta(pattern=NAME)]
-    action: Action
     notice: Sha256Hex
     accepted: bool
 
@@ -63,11 +51,8 @@ def verify(token: bytes, request: Request, party: Party, audience: str, present:
         raise refused("consent-not-allowed", "the party may not send consent tokens", "register that way")
     if len(token) > TOKEN_LIMIT:
         raise refused("oversized", "the consent token is too large", f"send at most {TOKEN_LIMIT} bytes")
-    _, signed = authenticate(token, CONSENT_TYPE, {party.id: party}, keys=lambda known: known.consent_keys)
-    try:
-        claims = msgspec.json.decode(signed, type=Claims)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise refused("malformed", "a claim is missing or wrong", "send the claims of the README") from None
+    known = {party.id: party}
+    _, claims = authenticate(token, CONSENT_TYPE, known, Claims, keys=lambda who: who.consent_keys)
     if claims.aud != audience:
         raise refused("wrong-audience", "the consent is for another box", f"set aud to {audience}")
     if present.precedes(claims.iat):

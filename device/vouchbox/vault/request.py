@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct
 
 from vouchbox.messages import Action, Level, RequestArrived
@@ -34,9 +33,8 @@ Present = Callable[[str], Span]
 Seconds = Annotated[int, Meta(ge=0, le=2**40)]
 
 
-class Claims(Struct, frozen=True):
-    """The claims of a request (JWT, RFC 7519); others are ignored. `reference` belongs to match only,
-    `consent` is a consent token (consent.py)."""
+class Asking(Struct, frozen=True):
+    """The claims that a request and the consent to it have in common (JWT, RFC 7519)."""
 
     iss: Annotated[str, Meta(pattern=NAME)]
     aud: Annotated[str, Meta(max_length=128)]
@@ -46,6 +44,12 @@ class Claims(Struct, frozen=True):
     nonce: Annotated[str, Meta(pattern=NONCE)]
     purpose: Annotated[str, Meta(pattern=NAME)]
     action: Action
+
+
+class Claims(Asking, frozen=True):
+    """The claims of a request; others are ignored. `reference` belongs to match only, `consent` is a consent
+    token (consent.py)."""
+
     level: Level
     reference: Annotated[str, Meta(max_length=4096)] = ""
     consent: Annotated[str, Meta(max_length=2048)] = ""
@@ -87,11 +91,7 @@ def judge(arrived: RequestArrived, registry: Registry, audience: str, present: P
     payload = arrived.payload
     if len(payload) > REQUEST_LIMIT:
         raise refused("oversized", "the request is too large", f"send at most {REQUEST_LIMIT} bytes")
-    party, signed = authenticate(payload, REQUEST_TYPE, registry)
-    try:
-        claims = msgspec.json.decode(signed, type=Claims)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise refused("malformed", "a claim is missing or wrong", "send the claims of the README") from None
+    party, claims = authenticate(payload, REQUEST_TYPE, registry, Claims)
     if claims.aud != audience:
         raise refused("wrong-audience", "the request is for another box", f"set aud to {audience}")
     reference, readable = _reference(claims)

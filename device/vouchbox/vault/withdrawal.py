@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
 from msgspec import Meta, Struct
 
+from vouchbox.vault import authentic
 from vouchbox.vault.authentic import authenticate, refused
 from vouchbox.vault.formats import ERASURE_TYPE, IDENTIFIER, NAME, WITHDRAWAL_TYPE, to_base64url
 from vouchbox.vault.keys import Signer
@@ -86,8 +86,7 @@ def verify_erasure(payload: bytes, registry: Registry, audience: str) -> Erasure
     """The erasure receipt in `payload`; raises RequestRefused when no registered key signed it for us."""
     if len(payload) > ERASURE_LIMIT:
         raise refused("oversized", "the erasure receipt is too large", f"send at most {ERASURE_LIMIT} bytes")
-    party, signed = authenticate(payload, ERASURE_TYPE, registry)
-    claims = read_claims(signed)
+    party, claims = authenticate(payload, ERASURE_TYPE, registry, Claims)
     if audience not in claims.aud:
         raise refused("wrong-audience", "the erasure receipt is for another box", f"put {audience} into aud")
     return Erasure(party.id, claims.iat, claims.withdrawal, claims.verdict, claims.receipt, claims.erased)
@@ -95,7 +94,4 @@ def verify_erasure(payload: bytes, registry: Registry, audience: str) -> Erasure
 
 def read_claims(signed: bytes) -> Claims:
     """The claims in the payload of an erasure receipt; raises RequestRefused (malformed)."""
-    try:
-        return msgspec.json.decode(signed, type=Claims)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise refused("malformed", "a claim is missing or wrong", "send the claims of the README") from None
+    return authentic.read_claims(signed, Claims)
