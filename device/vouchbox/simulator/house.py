@@ -25,7 +25,7 @@ from vouchbox.relying_party.settings import Settings
 from vouchbox.simulator.broker import Broker
 from vouchbox.simulator.certificates import Authority
 from vouchbox.simulator.house_files import DEVICE, SITE, Scene, box_file, party_file, token_section
-from vouchbox.simulator.processes import Room
+from vouchbox.simulator.processes import JOINED, Room
 from vouchbox.simulator.registration import PARTY, registration
 from vouchbox.simulator.tokens import SimulatedToken
 from vouchbox.vault import egress
@@ -192,8 +192,8 @@ class House:
     def _await_rooms(self) -> None:
         """Until every room has joined as often as it was started: a request before that finds nobody."""
         for name, sign, room, times in _SIGNS:
-            log, wanted = self._rooms[room].log, times * self._started[name]
-            self._rooms[name].wait_until(partial(_says, log, sign, wanted), "joined the house")
+            joined = partial(self._rooms[room].says, sign, times * self._started[name])
+            self._rooms[name].wait_until(joined, "joined the house")
 
     def _close(self) -> None:
         for room in reversed(list(self._rooms.values())):
@@ -202,13 +202,8 @@ class House:
 
 
 _SIGNS = (
-    ("kiosk", "the kiosk is here", "vault", 1),
-    ("vision", "the vision room is ready", "vault", 1),
+    *((name, sign, "vault", 1) for name, sign in JOINED.items()),
     ("uplink", "connected to", "uplink", 1),
     ("relying-party", "listening on", "relying-party", 3),
 )
 """Which room has joined when which line stands in whose log, and how often per start."""
-
-
-def _says(log: Path, sign: str, times: int) -> bool:
-    return log.read_text(errors="replace").count(sign) >= times

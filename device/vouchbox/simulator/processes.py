@@ -28,6 +28,10 @@ _FORCED = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEP
 directory."""
 
 
+JOINED = {"kiosk": "the kiosk is here", "vision": "the vision room is ready"}
+"""What the vault's log says of a room that has joined it."""
+
+
 class Room:
     """A running `vouchbox` subcommand; `log` is the file with what it wrote."""
 
@@ -67,6 +71,10 @@ class Room:
         """Raises RoomGone, with the room's last words, when it has ended."""
         if not self.alive():
             raise RoomGone(f"the {self.name} ended ({self._last_words()})", f"look into {self.log}")
+
+    def says(self, sign: str, times: int = 1) -> bool:
+        """Whether its log holds `sign` so often."""
+        return self.log.read_text(errors="replace").count(sign) >= times
 
     def wait_for(self, path: Path, timeout_s: float = 30.0) -> None:
         """Return once `path` exists; raises RoomGone when the room ends or takes too long."""

@@ -40,7 +40,7 @@ from vouchbox.relying_party import boxes, evidence, keys, requests, templates
 from vouchbox.relying_party.evidence import Verdict
 from vouchbox.relying_party.formats import to_base64url
 from vouchbox.simulator.house_files import DEVICE, Scene, box_file
-from vouchbox.simulator.processes import Room
+from vouchbox.simulator.processes import JOINED, Room
 from vouchbox.simulator.registration import PARTY, PURPOSE, registration
 from vouchbox.vault import audit, registry, signed_head
 from vouchbox.vault.provision import PUBLIC_FILE, create_identity
@@ -154,15 +154,11 @@ def _rooms(folder: Path, config: Config) -> Iterator[Channel]:
         vault = start("vault")
         vault.wait_for(config.socket("counter"), START_S)
         kiosk, vision = start("kiosk", "--answer", "accept"), start("vision")
-        for room, sign in ((kiosk, "the kiosk is here"), (vision, "the vision room is ready")):
-            room.wait_until(partial(_says, vault.log, sign), "joined the vault", START_S)
+        for room in (kiosk, vision):
+            room.wait_until(partial(vault.says, JOINED[room.name]), "joined the vault", START_S)
         line = stack.enter_context(connect(config.socket("uplink"), decoder(VaultToUplink), peer="vault"))
         line.send(LinkState(connected=True))
         yield line
-
-
-def _says(log: Path, sign: str) -> bool:
-    return sign in log.read_text(errors="replace")
 
 
 def _receive(line: Channel, sent: dict[str, bytes], wanted: str, old: set[bytes]) -> dict[str, bytes]:

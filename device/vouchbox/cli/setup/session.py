@@ -30,7 +30,7 @@ from vouchbox.messages import Action, Level, LinkState, Outgoing, RequestArrived
 from vouchbox.relying_party import boxes, evidence, requests
 from vouchbox.relying_party import keys as party_keys
 from vouchbox.relying_party.evidence import Verdict
-from vouchbox.simulator.processes import Room
+from vouchbox.simulator.processes import JOINED, Room
 from vouchbox.simulator.registration import registration
 from vouchbox.vault import keys
 
@@ -182,12 +182,8 @@ def _start(rooms: contextlib.ExitStack, folder: Path, house: Config, person: Per
     rooms.enter_context(kiosk)
     vision = Room("vision", ["vision", *settings], folder, prefix=user.prefix if user else ())
     rooms.enter_context(vision)
-    for room, sign in ((kiosk, "the kiosk is here"), (vision, "the vision room is ready")):
-        room.wait_until(partial(_says, vault.log, sign), "joined", LONGEST_S)
-
-
-def _says(log: Path, sign: str) -> bool:
-    return sign in log.read_text(errors="replace")
+    for room in (kiosk, vision):
+        room.wait_until(partial(vault.says, JOINED[room.name]), "joined", LONGEST_S)
 
 
 def _verdict(channel: ipc.Channel) -> bytes:
