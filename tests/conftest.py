@@ -11,7 +11,8 @@ from pathlib import Path
 import pkcs11
 import pytest
 
-from vouchbox.errors import KeyStoreError
+from vouchbox.errors import BrokerError, KeyStoreError
+from vouchbox.simulator.broker import Mosquitto, find_mosquitto
 from vouchbox.simulator.tokens import TOKENS, SimulatedToken, SoftHsm, Tpm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,3 +99,12 @@ def short_tmp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     with tempfile.TemporaryDirectory(prefix="vb-") as name:
         yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> Mosquitto:
+    """Skips where there is no broker program."""
+    try:
+        return find_mosquitto()
+    except BrokerError as problem:
+        pytest.skip(str(problem))

@@ -15,7 +15,6 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from proving_ground.base import cgroup2, missing
@@ -62,11 +61,6 @@ class Container(Machine):
             self.close()
             raise
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def run(
         self, *command: str, check: bool = True, text: str | None = None, **environment: str

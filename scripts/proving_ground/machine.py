@@ -7,6 +7,7 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 ENVIRONMENT = {
@@ -27,6 +28,15 @@ class Machine(ABC):
         self, *command: str, check: bool = True, text: str | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as root inside; raises AssertionError with what it said."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it, however it is; safe to call twice."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def read(self, *command: str) -> str:
         """What a command prints."""

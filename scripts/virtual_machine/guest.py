@@ -15,7 +15,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from proving_ground.machine import ENVIRONMENT, Machine
@@ -98,11 +97,6 @@ class Guest(Machine):
             raise
         self.booted_s = time.monotonic() - began
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def run(
         self, *command: str, check: bool = True, text: str | None = None, **environment: str

@@ -20,8 +20,6 @@ from proving_ground.base import base, missing  # noqa: E402
 from proving_ground.box import install, package  # noqa: E402
 from proving_ground.container import Container  # noqa: E402
 from proving_ground.world import World  # noqa: E402
-from vouchbox.errors import BrokerError  # noqa: E402
-from vouchbox.simulator.broker import find_mosquitto  # noqa: E402
 
 VERSION = "0.1.0"
 
@@ -59,15 +57,6 @@ def boot(installed: tuple[Path, ...], tmp_path: Path) -> Iterator[Callable[[], C
     yield start
     for container in running:
         container.close()
-
-
-@pytest.fixture(scope="session")
-def mosquitto() -> None:
-    """Skips where there is no broker program."""
-    try:
-        find_mosquitto()
-    except BrokerError as problem:
-        pytest.skip(str(problem))
 
 
 @pytest.fixture

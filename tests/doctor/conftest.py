@@ -17,9 +17,8 @@ from vouchbox.config import Config
 from vouchbox.doctor.finding import Finding, Result
 from vouchbox.doctor.machine import Machine
 from vouchbox.doctor.rounds import examine
-from vouchbox.errors import BrokerError
 from vouchbox.relying_party import keys as party_keys
-from vouchbox.simulator.broker import Broker, Mosquitto, find_mosquitto
+from vouchbox.simulator.broker import Broker, Mosquitto
 from vouchbox.simulator.certificates import Authority
 from vouchbox.simulator.house_files import DEVICE, SITE, Scene, box_file
 from vouchbox.simulator.registration import PARTY, registration
@@ -108,15 +107,6 @@ class Box:
         shutil.copytree(Path(__file__).resolve().parents[2] / "models", copy)
         self.configure(vision=f'models = "{copy}"')
         return copy
-
-
-@pytest.fixture(scope="session")
-def mosquitto() -> Mosquitto:
-    """Skips where there is no broker program."""
-    try:
-        return find_mosquitto()
-    except BrokerError as problem:
-        pytest.skip(str(problem))
 
 
 @pytest.fixture

@@ -10,23 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from vouchbox.errors import BrokerError
-from vouchbox.simulator.broker import find_mosquitto
 from vouchbox.simulator.house import House, Scene
 
 OpenHouse = Callable[..., House]
 
 BAND = slice(48, 80)
 """Rows of every frame of the canary clip that hold the noise: whole blocks of the codec."""
-
-
-@pytest.fixture(scope="session")
-def mosquitto() -> None:
-    """Skips where there is no broker program."""
-    try:
-        find_mosquitto()
-    except BrokerError as problem:
-        pytest.skip(str(problem))
 
 
 @pytest.fixture(scope="session")

@@ -22,9 +22,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from vouchbox import config as configuration
 from vouchbox import ipc
 from vouchbox.config import Config, Uplink
-from vouchbox.errors import BrokerError
 from vouchbox.messages import LinkState, Message, Published, UplinkToVault, decoder
-from vouchbox.simulator.broker import Broker, Mosquitto, find_mosquitto
+from vouchbox.simulator.broker import Broker, Mosquitto
 from vouchbox.simulator.certificates import Authority, Identity
 from vouchbox.uplink.daemon import run
 
@@ -32,14 +31,6 @@ PATIENCE_S = 60.0
 """How long a test waits for what must come; no test asserts on time."""
 
 ROOT = "vouchbox/v1/lab/one"
-
-
-@pytest.fixture(scope="session")
-def mosquitto() -> Mosquitto:
-    try:
-        return find_mosquitto()
-    except BrokerError as problem:
-        pytest.skip(str(problem))
 
 
 class Pki:
