@@ -45,6 +45,11 @@ def work_folder() -> Path:
 @click.option("--views", type=click.IntRange(VIEWS), default=66_000, show_default=True)
 @click.option("--steps", type=click.IntRange(1), default=6_500, show_default=True)
 @click.option("--rate", type=float, default=2e-3, show_default=True, help="Highest learning rate.")
+@click.option(
+    "--start",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Weights with which the training begins, such as liveness.pt of an earlier run [default: none].",
+)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True)
 def main(
@@ -56,6 +61,7 @@ def main(
     views: int,
     steps: int,
     rate: float,
+    start: Path | None,
     seed: int,
     jobs: int,
 ) -> None:
@@ -76,9 +82,9 @@ def main(
         elif stage == "views":
             judge_views(console, work, teacher, views, seed, jobs)
         elif stage == "train":
-            learn(work, steps, rate, seed, jobs)
+            learn(work, steps, rate, seed, jobs, start)
         elif stage == "export":
-            console.print(exporting.export(work, seed))
+            console.print(exporting.export(work))
         else:
             console.print(figures.calibrate_and_state(data))
 

@@ -105,9 +105,9 @@ def draw_chunk(material: Path, path: Path, seed: int, number: int, count: int) -
     unfinished.rename(path)
 
 
-def chunks(work: Path, seed: int) -> list[Path]:
-    """All chunks of a seed."""
-    found = sorted(work.glob(f"samples_{seed}_[0-9][0-9][0-9].npz"))
+def chunks(work: Path) -> list[Path]:
+    """All chunks of every seed."""
+    found = sorted(work.glob("samples_*_[0-9][0-9][0-9].npz"))
     if not found:
-        raise ValueError(f"no samples of seed {seed} in {work}: run the stage `samples`")
+        raise ValueError(f"no samples in {work}: run the stage `samples`")
     return found

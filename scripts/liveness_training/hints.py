@@ -64,3 +64,15 @@ class Basis:
         with np.load(path) as file:
             stages = range(len(KEPT))
             return cls(tuple(file[f"mean{n}"] for n in stages), tuple(file[f"directions{n}"] for n in stages))
+
+
+def mirrored(pictures: NDArray[np.generic], which: NDArray[np.bool_], first: int = 0) -> NDArray[np.generic]:
+    """[n, rows, columns, c], those of `which` with left and right swapped, columns before `first` left alone.
+
+    A place of a map taken with stride s stands for the pixel s * column. In the mirrored picture that is the
+    last pixel less so many: a pixel beside the place `columns - column`. So a map is mirrored from column 1
+    on, and nothing is known of its column 0.
+    """
+    turned = pictures.copy()
+    turned[which, :, first:] = pictures[which, :, first:][:, :, ::-1]
+    return turned

@@ -42,16 +42,17 @@ def judge_views(console: Console, work: Path, teacher: Path, count: int, seed: i
     """The stage `views`; files that are there already are kept."""
     basis = work / BASIS
     if not basis.is_file():
-        learn_basis(dataset.chunks(work, seed), teacher, basis, seed, PIXELS)
+        learn_basis(dataset.chunks(work), teacher, basis, seed, PIXELS)
     _in_parallel(console, _views, [(work, teacher, seed, n) for n in range(-(-count // VIEWS))], jobs)
 
 
-def learn(work: Path, steps: int, rate: float, seed: int, jobs: int) -> None:
-    """The stage `train`: on a GPU where there is one, else `jobs` processes of one thread each."""
+def learn(work: Path, steps: int, rate: float, seed: int, jobs: int, start: Path | None) -> None:
+    """The stage `train`: on a GPU where there is one, else `jobs` processes of one thread each. It begins
+    with the weights of `start`, or with none."""
     jobs = 1 if torch.cuda.is_available() else jobs
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
     os.environ.setdefault("MASTER_PORT", str(_free_port()))
-    processes.spawn(_learn, (jobs, work, steps, rate, seed), nprocs=jobs)  # type: ignore[no-untyped-call]
+    processes.spawn(_learn, (jobs, work, steps, rate, seed, start), nprocs=jobs)  # type: ignore[no-untyped-call]
 
 
 def _in_parallel(console: Console, make: Callable[[Any], Path], todo: list[Any], jobs: int) -> None:
@@ -79,7 +80,7 @@ def _views(job: tuple[Path, Path, int, int]) -> Path:
     work, teacher, seed, number = job
     path = exporting.views_path(work, seed, number)
     if not path.is_file():
-        chunks, own_seed = dataset.chunks(work, seed), seed * 1000 + number
+        chunks, own_seed = dataset.chunks(work), seed * 1000 + number
         draw_views(chunks, teacher, work / BASIS, path, own_seed, VIEWS, PIXELS)
     return path
 
@@ -90,15 +91,16 @@ def _free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def _learn(rank: int, jobs: int, work: Path, steps: int, rate: float, seed: int) -> None:
+def _learn(rank: int, jobs: int, work: Path, steps: int, rate: float, seed: int, start: Path | None) -> None:
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     if jobs > 1:
         together.init_process_group("gloo", rank=rank, world_size=jobs)
     console = Console(quiet=rank > 0)
-    views = Views.load(exporting.all_views(work, seed))
+    views = Views.load(exporting.all_views(work)[rank::jobs])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = Liveness().to(device, memory_format=torch.channels_last)
+    network = Liveness() if start is None else exporting.load_network(start)
+    network = network.to(device, memory_format=torch.channels_last)
     console.print(f"{len(views.pictures)} views to learn from")
 
     def report(step: int, error: float) -> None:

@@ -18,6 +18,9 @@ from torch.nn import functional
 
 FILES = ("2.7_80x80_MiniFASNetV2.pth", "4_0_0_80x80_MiniFASNetV1SE.pth")
 BONA_FIDE = 1
+PIXELS = 80
+EPSILON = 1e-5
+"""Batch norm's own in PyTorch, with which the published weights were trained."""
 
 Weights = dict[str, Tensor]
 
@@ -28,6 +31,11 @@ class Teacher(nn.Module):
     def __init__(self, weights: Weights) -> None:
         super().__init__()
         self._w = {name.removeprefix("module."): value for name, value in weights.items()}
+        self._folded = {
+            name.removesuffix(".conv.weight"): self._fold(name.removesuffix(".conv.weight"))
+            for name in self._w
+            if name.endswith(".conv.weight")
+        }
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Logits [n, 3], the embedding [n, 128] and the maps after the three stages, [n, c, 20, 20],
@@ -58,15 +66,22 @@ class Teacher(nn.Module):
             w[f"{name}.weight"],
             w[f"{name}.bias"],
             training=False,
+            eps=EPSILON,
         )
 
     def _block(self, name: str, x: Tensor, stride: int, padding: int) -> Tensor:
-        weight = self._w[f"{name}.conv.weight"]
-        groups = x.shape[1] // weight.shape[1]
-        x = functional.conv2d(x, weight, None, stride, padding, 1, groups)
-        x = self._norm(f"{name}.bn", x)
+        weight, bias = self._folded[name]
+        x = functional.conv2d(x, weight, bias, stride, padding, 1, x.shape[1] // weight.shape[1])
         slope = self._w.get(f"{name}.prelu.weight")
         return x if slope is None else functional.prelu(x, slope)
+
+    def _fold(self, name: str) -> tuple[Tensor, Tensor]:
+        """Weight and bias of a convolution with its batch norm in them."""
+        w, norm = self._w, f"{name}.bn"
+        gain = w[f"{norm}.weight"] / torch.sqrt(w[f"{norm}.running_var"] + EPSILON)
+        weight = w[f"{name}.conv.weight"] * gain[:, None, None, None]
+        bias = w[f"{norm}.bias"] - w[f"{norm}.running_mean"] * gain
+        return weight.contiguous(memory_format=torch.channels_last), bias
 
     def _inverted(self, name: str, x: Tensor, stride: int) -> Tensor:
         x = self._block(f"{name}.conv", x, 1, 0)
@@ -81,6 +96,14 @@ class Teacher(nn.Module):
         s = functional.relu(self._norm(f"{name}.se_module.bn1", s))
         s = functional.conv2d(s, self._w[f"{name}.se_module.fc2.weight"])
         return x * torch.sigmoid(self._norm(f"{name}.se_module.bn2", s))
+
+
+@torch.no_grad()
+def _frozen(teacher: Teacher) -> torch.jit.ScriptModule:
+    """The same network, compiled for running only: nearly three times as quick."""
+    example = torch.zeros(1, 3, PIXELS, PIXELS).contiguous(memory_format=torch.channels_last)
+    traced = torch.jit.trace(teacher.eval(), (example,), strict=False)  # type: ignore[no-untyped-call]
+    return torch.jit.optimize_for_inference(traced)
 
 
 @dataclass(frozen=True)
@@ -98,7 +121,7 @@ class Pair:
 
     def __init__(self, folder: Path) -> None:
         self._nets = [
-            Teacher(torch.load(next(folder.rglob(name)), map_location="cpu", weights_only=True))
+            _frozen(Teacher(torch.load(next(folder.rglob(name)), map_location="cpu", weights_only=True)))
             for name in FILES
         ]
 

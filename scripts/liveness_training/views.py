@@ -18,22 +18,27 @@ from numpy.typing import NDArray
 from .camera_model import Picture, Random
 from .crops import Crops
 from .hints import Basis, Hints
+from .retouching import filmed_again, invented, mixed, part, patched, surrounded, turned
 from .simulated import PERSON
 from .teacher import Pair
 
-MIXED = 0.35
-"""Share of views that are two pictures laid over each other."""
+PLAIN = 0.25
+"""Share of views that are just what a box would show."""
 
-PATCHED = 0.15
-"""Share of views with a rectangle of another picture."""
+JOINED = (0.4, 0.28, 0.14, 0.18)
+"""Of the others: shares that stay alone, are mixed with another picture, get a rectangle of it, are put
+into it."""
+
+INVENTED = 0.25
+"""How often that other picture is no photograph."""
 
 GENTLE = 0.5
 """Share of views that keep most of their crop."""
 
 FILES_AT_ONCE = 3
 
-AT_ONCE = 250
-"""Views that the teacher judges together."""
+AT_ONCE = 30
+"""Views that the teacher judges together; more of them leave the processor's cache."""
 
 BASIS_VIEWS = 600
 
@@ -76,50 +81,19 @@ def view_of(crop: NDArray[np.uint8], pixels: int, gentle: bool, random: Random) 
     """One view of a crop, `pixels` x `pixels`, float32 0..255."""
     x = crop[:, ::-1] if random.random() < 0.5 else crop
     if random.random() < 0.7:
-        x = _part(x, 0.75 if gentle else 0.45, random)
+        x = part(x, 0.75 if gentle else 0.45, random)
     if not gentle and random.random() < 0.25:
-        height, width = x.shape[:2]
-        turn = cv2.getRotationMatrix2D((width / 2, height / 2), random.normal(0, 20), 1.0)
-        x = cv2.warpAffine(np.ascontiguousarray(x), turn, (width, height), borderMode=cv2.BORDER_REFLECT)
+        x = turned(x, random)
     how = cv2.INTER_AREA if random.random() < 0.5 else cv2.INTER_LINEAR
     view = cv2.resize(np.ascontiguousarray(x), (pixels, pixels), interpolation=how).astype(np.float32)
-    return _filmed_again(view, random)
+    return filmed_again(view, random)
 
 
-def _part(x: NDArray[np.uint8], smallest: float, random: Random) -> NDArray[np.uint8]:
-    height, width = x.shape[:2]
-    share = random.uniform(smallest, 1.0)
-    wide, tall = (int(n * min(1.0, share * np.exp(random.normal(0, 0.12)))) for n in (width, height))
-    left, top = int(random.integers(0, width - wide + 1)), int(random.integers(0, height - tall + 1))
-    return x[top : top + tall, left : left + wide]
-
-
-def _filmed_again(x: Picture, random: Random) -> Picture:
-    """Light, gamma, contrast, blur, sharpening, noise, loss of colour, JPEG: each now and then."""
-    if random.random() < 0.6:
-        x = (
-            x
-            * np.float32(np.exp(random.normal(0, 0.25)))
-            * np.exp(random.normal(0, 0.08, 3)).astype(np.float32)
-        )
-    if random.random() < 0.3:
-        x = 255 * np.clip(x / 255, 0, 1) ** np.float32(np.exp(random.normal(0, 0.3)))
-    if random.random() < 0.3:
-        x = x.mean() + (x - x.mean()) * np.float32(np.exp(random.normal(0, 0.3)))
-    if random.random() < 0.25:
-        x = cv2.GaussianBlur(x, (0, 0), random.uniform(0.3, 1.3))
-    if random.random() < 0.2:
-        x = x + np.float32(random.uniform(0.2, 1.2)) * (x - cv2.GaussianBlur(x, (0, 0), 1.0))
-    if random.random() < 0.3:
-        x = x + random.normal(0, random.uniform(1, 9), x.shape).astype(np.float32)
-    if random.random() < 0.15:
-        x = np.repeat((x @ np.array([0.3, 0.59, 0.11], np.float32))[..., None], 3, axis=2)
-    x = np.clip(x, 0, 255)
-    if random.random() < 0.3:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(25, 95))]
-        _, data = cv2.imencode(".jpg", x.astype(np.uint8), quality)  # noqa: TID251 - training material
-        x = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    return np.asarray(x, np.float32)
+def plain_view(crop: NDArray[np.uint8], pixels: int, random: Random) -> Picture:
+    """The crop as a box shows it to the network."""
+    x = crop[:, ::-1] if random.random() < 0.5 else crop
+    small = cv2.resize(np.ascontiguousarray(x), (pixels, pixels), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32)
 
 
 def draw_views(
@@ -167,27 +141,23 @@ def drawn(
     pinned = np.zeros(count, np.float32)
     for n in range(count):
         place = int(random.integers(len(pool)))
-        gentle = bool(known[place]) or random.random() < GENTLE
-        view = view_of(pool[place], pixels, gentle, random)
-        kind = random.random()
         if known[place]:
             pinned[n] = KNOWN_MARGIN if live[place] else -KNOWN_MARGIN
-        elif kind < MIXED + PATCHED:
-            other = view_of(pool[random.choice(real)], pixels, False, random)
-            view = _mixed(view, other, random) if kind < MIXED else _patched(view, other, random)
+            view = view_of(pool[place], pixels, True, random)
+        elif random.random() < PLAIN:
+            view = plain_view(pool[place], pixels, random)
+        else:
+            view = view_of(pool[place], pixels, random.random() < GENTLE, random)
+            view = _joined(view, pool[random.choice(real)], random)
         pictures[n] = np.clip(view, 0, 255).astype(np.uint8)
     return pictures, pinned
 
 
-def _mixed(one: Picture, other: Picture, random: Random) -> Picture:
-    share = np.float32(random.uniform(0.05, 0.95))
-    return share * one + (1 - share) * other
-
-
-def _patched(one: Picture, other: Picture, random: Random) -> Picture:
-    pixels = one.shape[0]
-    left, right = np.sort(random.integers(0, pixels + 1, 2))
-    top, bottom = np.sort(random.integers(0, pixels + 1, 2))
-    view = one.copy()
-    view[top:bottom, left:right] = other[top:bottom, left:right]
-    return view
+def _joined(view: Picture, crop: NDArray[np.uint8], random: Random) -> Picture:
+    """The view alone, or with another crop or an invented picture."""
+    how = random.choice(len(JOINED), p=JOINED)
+    if how == 0:
+        return view
+    pixels = view.shape[0]
+    other = invented(pixels, random) if random.random() < INVENTED else view_of(crop, pixels, False, random)
+    return (mixed, patched, surrounded)[how - 1](view, other, random)

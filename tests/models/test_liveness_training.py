@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from liveness_training import calibration, samples
+from liveness_training import calibration, retouching, samples
 from liveness_training.calibration import Calibration, Said
-from liveness_training.hints import BYTE, KEPT, Basis, Maps
+from liveness_training.hints import BYTE, KEPT, Basis, Maps, mirrored
 from liveness_training.material import Row, Sight, rows, training_rows
 from liveness_training.variation import varied
 from vouchbox.vision.passive import CLIP
@@ -136,3 +137,42 @@ def test_a_map_beyond_all_that_was_seen_saturates_instead_of_turning_over() -> N
     for one, far in zip(basis.hints(seen), basis.hints(tuple(1000.0 * s for s in seen)), strict=True):
         assert one.min() > -127
         assert set(np.unique(np.abs(far))) >= {127}
+
+
+def test_a_mirrored_map_is_that_of_the_mirrored_picture_up_to_a_pixel() -> None:
+    picture = np.tile(np.arange(80.0), (80, 1))[None, ..., None]
+    there = mirrored(picture, np.array([True]))
+    assert np.array_equal(there, picture[:, :, ::-1])
+    for stride in (4, 8, 16):
+        map_, of_mirrored = picture[:, ::stride, ::stride], there[:, ::stride, ::stride]
+        assert np.abs(mirrored(map_, np.array([True]), 1) - of_mirrored)[:, :, 1:].max() == 1
+    assert np.array_equal(mirrored(picture, np.array([False])), picture)
+
+
+@pytest.mark.parametrize("change", [retouching.filmed_again, retouching.mixed, retouching.patched])
+def test_a_retouched_view_is_another_picture_of_the_same_size(change: object) -> None:
+    one, other = np.random.default_rng(3).uniform(0, 255, (2, 40, 40, 3)).astype(np.float32)
+    given = (one,) if change is retouching.filmed_again else (one, other)
+    before, changed = one.copy(), 0
+    for seed in range(60):
+        view = change(*given, np.random.default_rng(seed))  # type: ignore[operator]
+        assert (view.shape, view.dtype) == (one.shape, np.float32)
+        assert np.isfinite(view).all()
+        changed += not np.allclose(view, one)
+    assert changed > 40
+    assert np.array_equal(one, before)
+
+
+def test_a_face_that_is_put_elsewhere_keeps_its_middle_and_gets_other_corners() -> None:
+    dark, light = np.zeros((80, 80, 3), np.float32), np.full((80, 80, 3), 200, np.float32)
+    for seed in range(30):
+        view = retouching.surrounded(dark, light, np.random.default_rng(seed))
+        assert view[40, 40].max() < 60
+        assert min(view[0, 0].min(), view[-1, -1].min()) > 150
+
+
+def test_invented_pictures_differ_and_have_edges() -> None:
+    some = [retouching.invented(80, np.random.default_rng(seed)) for seed in range(20)]
+    assert all(picture.shape == (80, 80, 3) for picture in some)
+    assert min(np.abs(one - other).mean() for one, other in itertools.pairwise(some)) > 5
+    assert np.median([np.abs(np.diff(picture, axis=1)).max() for picture in some]) > 20
