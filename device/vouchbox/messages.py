@@ -84,8 +84,10 @@ class Prompt(StrEnum):
     TURN_LEFT = "turn-left"
     TURN_RIGHT = "turn-right"
     LOOK_UP = "look-up"
+    LOOK_DOWN = "look-down"
     BLINK = "blink"
     MOVE_CLOSER = "move-closer"
+    MOVE_BACK = "move-back"
 
 
 class ConsentWay(StrEnum):
@@ -149,11 +151,8 @@ class Source(Part, frozen=True):
 
 
 class TestResult(Part, frozen=True):
-    """One liveness test: `score` is 0..1, higher is more bona fide, `None` when the test did not run.
-
-    `threshold` is the score from which on the test is a success. `measured` is how many frames, prompts or
-    pairs the score rests on.
-    """
+    """One liveness test: `score` is 0..1, higher is more bona fide, `None` when the test did not run, and a
+    success from `threshold` on. `measured` is how many frames, prompts or pairs it rests on."""
 
     __test__ = False
     name: TestName

@@ -23,9 +23,11 @@ from vouchbox.reasons import SENTENCES
 PROMPTS: dict[Prompt, str] = {
     Prompt.TURN_LEFT: "Turn your head to your left",
     Prompt.TURN_RIGHT: "Turn your head to your right",
-    Prompt.LOOK_UP: "Look up",
+    Prompt.LOOK_UP: "Raise your head and look up",
+    Prompt.LOOK_DOWN: "Lower your head and look down",
     Prompt.BLINK: "Close both eyes and open them again",
     Prompt.MOVE_CLOSER: "Come a little closer",
+    Prompt.MOVE_BACK: "Move back a little",
 }
 
 OUTCOMES: dict[Outcome, str] = {

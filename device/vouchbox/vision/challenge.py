@@ -34,7 +34,11 @@ NEUTRAL_DEGREES = 8.0
 """After a prompt the head must come back to within this of where it rested before the first one."""
 
 NEUTRAL_SIZE = 0.1
-"""Before LOOK_UP its size, too, to within this share: from near by, a camera sees a head look up already."""
+"""Before a nod or a change of distance its size, too, to within this share: from near by, a camera sees a
+head look up already, and whoever goes back from there has not moved back."""
+
+STILL_SIZE = 1.05
+"""And has stopped changing: within STILL_S its largest is no more than this times its smallest."""
 
 RETURN_S = 1.6
 """Whoever has not come back by then gets the next prompt all the same."""
@@ -42,6 +46,7 @@ RETURN_S = 1.6
 START_S = 4.0
 """A face that has not rested by then is given no challenge: the test did not run."""
 
+_FROM_NEUTRAL_SIZE = (Prompt.LOOK_UP, Prompt.LOOK_DOWN, Prompt.MOVE_CLOSER, Prompt.MOVE_BACK)
 _MEMORY_S = 1.5
 
 
@@ -134,9 +139,8 @@ class Challenge:
             back = False
         else:
             turned = max(abs(rest.yaw - neutral.yaw), abs(rest.pitch - neutral.pitch))
-            grown = abs(rest.size / max(neutral.size, 1.0) - 1.0)
-            far = grown <= NEUTRAL_SIZE or self._prompts[len(self._records)] is not Prompt.LOOK_UP
-            back = turned <= NEUTRAL_DEGREES and far
+            anywhere = self._prompts[len(self._records)] not in _FROM_NEUTRAL_SIZE
+            back = turned <= NEUTRAL_DEGREES and (anywhere or self._far(now, neutral))
         if back and rest is not None:
             self._show(now, rest)
         elif now - self._since > RETURN_S:
@@ -144,6 +148,12 @@ class Challenge:
                 self._show(now, Baseline.of(list(self._recent), now - STILL_S))
             else:
                 self._state = _State.OVER
+
+    def _far(self, now: float, neutral: Baseline) -> bool:
+        """Whether the face is as far away as before the first prompt, and stays there."""
+        sizes = [max(s.size, 1.0) for s in self._recent if s.seconds >= now - STILL_S - 1e-6]
+        gone = abs(sizes[-1] / max(neutral.size, 1.0) - 1.0)
+        return gone <= NEUTRAL_SIZE and max(sizes) <= STILL_SIZE * min(sizes)
 
     def _rest(self, now: float) -> Baseline | None:
         """How the face rests now, or None when it moves or was not seen for STILL_S."""
