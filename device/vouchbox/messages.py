@@ -196,13 +196,14 @@ class StageTime(Part, frozen=True):
 
 # --- vault -> vision ------------------------------------------------------------------------------------
 class Examine(Message, frozen=True):
-    """Look at the person now. `prompts` is empty at level PASSIVE."""
+    """Look at the person now. `prompts` is empty at level PASSIVE; before each one passes its pause (s)."""
 
     session: Session
     level: Level
     prompts: Annotated[tuple[Prompt, ...], Meta(max_length=5)]
     want_embedding: bool
     seconds: Annotated[float, Meta(gt=0.0, le=30.0)] = 5.0
+    pauses: Annotated[tuple[Annotated[float, Meta(ge=0.0, le=2.0)], ...], Meta(max_length=5)] = ()
 
 
 class CancelExamination(Message, frozen=True):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vouchbox.messages import Level, Prompt, TestName, TestStatus
 from vouchbox.simulator.subject.motion import Posture
 from vouchbox.simulator.subject.warp import rotation
-from vouchbox.vault.challenge import ENTROPY_BYTES, draw
+from vouchbox.vault.challenge import ENTROPY_BYTES, draw, draw_pauses
 from vouchbox.vision.challenge import Challenge
 from vouchbox.vision.liveness import LivenessSession
 from vouchbox.vision.observation import Box, Face, Observation, Pose
@@ -42,7 +42,8 @@ def against_clip(seen: list[Observation], chance: random.Random) -> tuple[str, b
     latest = max(0.0, seen[-1].seconds - SECONDS - 2.0)
     begin = chance.uniform(0.0, latest)
     piece = [o for o in seen if o.seconds >= begin]
-    session = LivenessSession(Level.ACTIVE, _prompts(chance), SECONDS)
+    prompts, pauses = _drawn(chance)
+    session = LivenessSession(Level.ACTIVE, prompts, SECONDS, pauses)
     for o in piece:
         seconds = o.seconds - piece[0].seconds
         session.observe(replace(o, seconds=seconds))
@@ -55,17 +56,16 @@ def against_clip(seen: list[Observation], chance: random.Random) -> tuple[str, b
 
 def against_random_film(chance: random.Random) -> str:
     """A person who goes on moving at random, a gesture every second or two, against random prompts."""
-    return _against(_prompts(chance), _film(chance))
+    return _against(Challenge(*_drawn(chance)), _film(chance))
 
 
 def against_recorded_session(chance: random.Random) -> str:
     """The worst a recording can be: a person who followed other prompts, played from the first frame on."""
-    return _against(_prompts(chance), _followed(chance))
+    return _against(Challenge(*_drawn(chance)), _followed(chance))
 
 
-def _against(prompts: tuple[Prompt, ...], film: Iterable[Observation]) -> str:
+def _against(challenge: Challenge, film: Iterable[Observation]) -> str:
     """What the challenge says of a film; it is not watched further once a prompt was missed."""
-    challenge = Challenge(prompts)
     for o in film:
         challenge.observe(o)
         missed = any(record.met_s is None for record in challenge.records()[:-1])
@@ -76,7 +76,7 @@ def _against(prompts: tuple[Prompt, ...], film: Iterable[Observation]) -> str:
 
 def _followed(chance: random.Random) -> list[Observation]:
     """A whole session of a person who follows each prompt after a human delay and comes back, and AFTER_S."""
-    challenge = Challenge(_prompts(chance))
+    challenge = Challenge(*_drawn(chance))
     asked: tuple[Prompt, float, float, float] | None = None
     over: float | None = None
     film = []
@@ -104,8 +104,10 @@ def _followed(chance: random.Random) -> list[Observation]:
     return film
 
 
-def _prompts(chance: random.Random) -> tuple[Prompt, ...]:
-    return draw(f"{chance.random()}", chance.randbytes(ENTROPY_BYTES), PROMPTS)
+def _drawn(chance: random.Random) -> tuple[tuple[Prompt, ...], tuple[float, ...]]:
+    """Prompts and pauses as a vault draws them."""
+    nonce, entropy = f"{chance.random()}", chance.randbytes(ENTROPY_BYTES)
+    return draw(nonce, entropy, PROMPTS), draw_pauses(nonce, entropy, PROMPTS)
 
 
 def _film(chance: random.Random) -> Iterator[Observation]:

@@ -226,7 +226,23 @@ def test_there_are_172_challenges_of_three_prompts_and_each_is_drawn() -> None:
     assert len(drawn) == 172
 
 
+def test_pauses_are_drawn_of_the_same_secrets_and_independent_of_the_prompts() -> None:
+    counts: Counter[tuple[float, ...]] = Counter()
+    after: dict[Prompt, set[float]] = {}
+    for number in range(800):
+        drawn = "a-nonce", number.to_bytes(32, "big"), 3
+        pauses = challenge.draw_pauses(*drawn)
+        assert pauses == challenge.draw_pauses(*drawn)
+        counts[pauses] += 1
+        after.setdefault(challenge.draw(*drawn)[0], set()).add(pauses[0])
+    assert set(counts) == set(product(challenge.PAUSES_S, repeat=3))
+    assert all(60 < count < 140 for count in counts.values())
+    assert all(seen == set(challenge.PAUSES_S) for seen in after.values())
+
+
 def test_both_sides_have_their_part_in_a_challenge() -> None:
     sides = product(("nonce-one", "nonce-two"), (bytes(32), b"x" * 32))
     drawn = {challenge.draw(nonce, entropy, 5) for nonce, entropy in sides}
     assert len(drawn) == 4
+    paused = {(nonce, challenge.draw_pauses(nonce, bytes(32), 5)) for nonce in ("nonce-one", "nonce-two")}
+    assert len({pauses for _, pauses in paused}) == 2

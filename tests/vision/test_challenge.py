@@ -43,8 +43,10 @@ def unseen(seconds: float) -> Observation:
     return Observation(round(seconds * RATE), seconds, 0, 0, None, False, 1, 1.0, 100.0)
 
 
-def perform(prompts: tuple[Prompt, ...], person: Person) -> tuple[TestResult, Challenge, float]:
-    challenge = Challenge(prompts)
+def perform(
+    prompts: tuple[Prompt, ...], person: Person, pauses: tuple[float, ...] = ()
+) -> tuple[TestResult, Challenge, float]:
+    challenge = Challenge(prompts, pauses)
     shown: Prompt | None = None
     since = now = 0.0
     for index in range(600):
@@ -159,6 +161,35 @@ def test_a_movement_that_is_already_under_way_does_not_count(prompt: Prompt) -> 
 
     result, _, _ = perform((prompt,), hasty)
     assert result.status is TestStatus.FAIL
+
+
+def test_a_pause_passes_before_its_prompt_while_the_person_rests() -> None:
+    def waits(pauses: tuple[float, ...]) -> list[float]:
+        prompts = (Prompt.TURN_LEFT, Prompt.LOOK_UP, Prompt.TURN_RIGHT)
+        result, challenge, _ = perform(prompts, Cooperative(), pauses)
+        assert result.status is TestStatus.SUCCESS
+        met = [0.0, *(record.met_s or 0.0 for record in challenge.records())]
+        return [record.shown_s - before for record, before in zip(challenge.records(), met, strict=False)]
+
+    longer = [paused - plain for plain, paused in zip(waits(()), waits((0.6, 0.0, 0.6)), strict=True)]
+    assert longer == pytest.approx([0.6, 0.0, 0.6], abs=0.07)
+
+
+@pytest.mark.parametrize(("recorded", "fresh"), [((0.0, 0.0), (0.0, 0.7)), ((0.0, 0.7), (0.7, 0.7))])
+def test_a_recording_with_shorter_pauses_moves_before_the_prompt(
+    recorded: tuple[float, ...], fresh: tuple[float, ...]
+) -> None:
+    prompts = (Prompt.TURN_LEFT, Prompt.MOVE_CLOSER)
+    follow, film = Cooperative(), dict[float, dict[str, float]]()
+
+    def filmed(now: float, shown: Prompt | None, since: float) -> dict[str, float]:
+        film[now] = follow(now, shown, since)
+        return film[now]
+
+    assert perform(prompts, filmed, recorded)[0].status is TestStatus.SUCCESS
+    replay = perform(prompts, lambda now, *_: film.get(now, {}), recorded)[0]
+    assert replay.status is TestStatus.SUCCESS, "with the very pauses a recording passes"
+    assert perform(prompts, lambda now, *_: film.get(now, {}), fresh)[0].status is TestStatus.FAIL
 
 
 def test_one_movement_can_not_serve_two_prompts() -> None:

@@ -1,8 +1,9 @@
 """The challenge: did the face follow prompts that nobody could know beforehand?
 
-The vault draws the prompts; here each is shown in turn and its movement is awaited in the landmarks,
-relative to the person's own still face just before. It never decides alone, and never counts a movement
-that was already under way, one that serves two prompts, or one in the wrong direction.
+The vault draws the prompts and the pauses before them; here each is shown in turn and its movement is
+awaited in the landmarks, relative to the person's own still face just before. It never decides alone, and
+never counts a movement that was already under way, one that serves two prompts, or one in the wrong
+direction.
 """
 
 from __future__ import annotations
@@ -58,13 +59,16 @@ class _State(Enum):
 
 
 class Challenge:
-    """The state machine: starting -> (asking -> returning) for each prompt -> over."""
+    """The state machine: starting -> (asking -> returning) for each prompt -> over. A prompt comes when the
+    face rests and, counted from when it first did so, the prompt's pause (s; none: 0) has passed."""
 
-    def __init__(self, prompts: tuple[Prompt, ...]) -> None:
+    def __init__(self, prompts: tuple[Prompt, ...], pauses: tuple[float, ...] = ()) -> None:
         self._prompts = prompts
+        self._pauses = (*pauses[: len(prompts)], *[0.0] * (len(prompts) - len(pauses)))
         self._records: list[PromptRecord] = []
         self._state = _State.STARTING if prompts else _State.OVER
         self._since = 0.0
+        self._ready_since: float | None = None
         self._recent: deque[Stance] = deque()
         self._neutral: Baseline | None = None
         self._movement: Movement | None = None
@@ -78,8 +82,9 @@ class Challenge:
     def finished(self, seconds: float) -> bool:
         """Whether no prompt is open or to come; True at the latest when every window has passed."""
         if self._state is _State.STARTING:
-            return seconds - self._since > START_S
-        return self._state is _State.OVER or seconds > START_S + len(self._prompts) * (WINDOW_S + RETURN_S)
+            return seconds - self._since > START_S + self._pauses[0]
+        longest = START_S + len(self._prompts) * (WINDOW_S + RETURN_S) + sum(self._pauses)
+        return self._state is _State.OVER or seconds > longest
 
     def observe(self, observation: Observation) -> None:
         """Take the next frame; frames without a face only let time pass."""
@@ -117,9 +122,10 @@ class Challenge:
     def _start(self, now: float) -> None:
         rest = self._rest(now)
         if rest is not None and abs(rest.yaw) <= FRONTAL_DEGREES and abs(rest.pitch) <= FRONTAL_DEGREES:
-            self._neutral = rest
-            self._show(now, rest)
-        elif now > START_S:
+            if self._paused(now):
+                self._neutral = rest
+                self._show(now, rest)
+        elif now > START_S + self._pauses[0]:
             self._state = _State.OVER
 
     def _ask(self, now: float, seen: bool) -> None:
@@ -142,12 +148,18 @@ class Challenge:
             anywhere = self._prompts[len(self._records)] not in _FROM_NEUTRAL_SIZE
             back = turned <= NEUTRAL_DEGREES and (anywhere or self._far(now, neutral))
         if back and rest is not None:
-            self._show(now, rest)
-        elif now - self._since > RETURN_S:
+            if self._paused(now):
+                self._show(now, rest)
+        elif now - self._since > RETURN_S + self._pauses[len(self._records)]:
             if self._recent:
                 self._show(now, Baseline.of(list(self._recent), now - STILL_S))
             else:
                 self._state = _State.OVER
+
+    def _paused(self, now: float) -> bool:
+        """Whether the face, which rests now, has been ready for the next prompt during its pause."""
+        self._ready_since = now if self._ready_since is None else self._ready_since
+        return now - self._ready_since >= self._pauses[len(self._records)] - 1e-6
 
     def _far(self, now: float, neutral: Baseline) -> bool:
         """Whether the face is as far away as before the first prompt, and stays there."""
@@ -170,7 +182,7 @@ class Challenge:
         prompt = self._prompts[len(self._records)]
         self._records.append(PromptRecord(prompt, now))
         self._movement = Movement(prompt, rest, self._neutral or rest)
-        self._state, self._since = _State.ASKING, now
+        self._state, self._since, self._ready_since = _State.ASKING, now, None
 
     def _leave(self, now: float) -> None:
         self._movement = None
