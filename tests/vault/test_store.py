@@ -214,16 +214,19 @@ def test_a_challenge_never_repeats_a_prompt_at_once_and_always_turns_the_head() 
             prompts = challenge.draw("a-nonce-of-the-party", number.to_bytes(32, "big"), length)
             assert len(prompts) == length
             assert all(first is not second for first, second in pairwise(prompts))
-            assert {Prompt.TURN_LEFT, Prompt.TURN_RIGHT} & set(prompts)
+            turns = [p for p in prompts if p in (Prompt.TURN_LEFT, Prompt.TURN_RIGHT)]
+            nods = [p for p in prompts if p in (Prompt.LOOK_UP, Prompt.LOOK_DOWN)]
+            assert turns
+            assert len(turns) + len(nods) >= min(length, 2)
             if length == 3:
                 counts[prompts] += 1
-    assert max(counts.values()) < 15
+    assert max(counts.values()) < 20
 
 
-def test_there_are_172_challenges_of_three_prompts_and_each_is_drawn() -> None:
-    """So a recording of another session holds the very sequence once in 172 times, 0.6 %."""
+def test_there_are_130_challenges_of_three_prompts_and_each_is_drawn() -> None:
+    """So a recording of another session holds the very sequence once in 130 times, 0.8 %."""
     drawn = {challenge.draw("a-nonce", number.to_bytes(32, "big"), 3) for number in range(3000)}
-    assert len(drawn) == 172
+    assert len(drawn) == 130
 
 
 def test_pauses_are_drawn_of_the_same_secrets_and_independent_of_the_prompts() -> None:

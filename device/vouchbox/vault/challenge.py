@@ -20,19 +20,22 @@ PAUSES_S = (0.0, 0.7)
 so a recording made with the short one moves too early for the long one. More steps would cost more time."""
 
 _PROMPTS = tuple(Prompt)
-_TURNS = {Prompt.TURN_LEFT, Prompt.TURN_RIGHT}
+_TURNS = frozenset((Prompt.TURN_LEFT, Prompt.TURN_RIGHT))
+_ROTATIONS = _TURNS | {Prompt.LOOK_UP, Prompt.LOOK_DOWN}
 
 
 def draw(nonce: str, entropy: bytes, length: int) -> tuple[Prompt, ...]:
     """`length` prompts (1..5), uniform among the sequences that never repeat a prompt at once and contain
-    a turn of the head, which the geometry test needs. `entropy` is 32 fresh random bytes."""
+    what the geometry test needs: a turn of the head and, from two prompts on, another turn or a nod, for of
+    one turn alone it sometimes can't tell. `entropy` is 32 fresh random bytes."""
     if not 1 <= length <= LENGTH_LIMIT or len(entropy) != ENTROPY_BYTES:
         raise ValueError(f"a challenge has 1 to {LENGTH_LIMIT} prompts and {ENTROPY_BYTES} bytes of entropy")
     choices = _choices(b"vouchbox-challenge-v1", len(_PROMPTS), nonce, entropy)
     while True:
         prompts = tuple(_PROMPTS[next(choices)] for _ in range(length))
         repeats = any(first is second for first, second in pairwise(prompts))
-        if not repeats and _TURNS.intersection(prompts):
+        rotations = sum(prompt in _ROTATIONS for prompt in prompts)
+        if not repeats and _TURNS.intersection(prompts) and rotations >= min(length, 2):
             return prompts
 
 
