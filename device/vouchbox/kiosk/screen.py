@@ -58,7 +58,7 @@ _ACTIONS = {
 def notice_lines(asked: ConsentAsked) -> list[tuple[str, str]]:
     """The notice as (label, text) pairs, in the order a person asks."""
     notice = asked.notice
-    steps = "about five seconds of video, with prompts to follow"
+    steps = "five to eight seconds of video, with prompts to follow"
     if asked.level is Level.PASSIVE:
         steps = "about five seconds of video, without prompts"
     return [
