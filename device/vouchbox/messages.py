@@ -84,8 +84,10 @@ class Prompt(StrEnum):
     TURN_LEFT = "turn-left"
     TURN_RIGHT = "turn-right"
     LOOK_UP = "look-up"
+    LOOK_DOWN = "look-down"
     BLINK = "blink"
     MOVE_CLOSER = "move-closer"
+    MOVE_BACK = "move-back"
 
 
 class ConsentWay(StrEnum):
@@ -149,11 +151,8 @@ class Source(Part, frozen=True):
 
 
 class TestResult(Part, frozen=True):
-    """One liveness test: `score` is 0..1, higher is more bona fide, `None` when the test did not run.
-
-    `threshold` is the score from which on the test is a success. `measured` is how many frames, prompts or
-    pairs the score rests on.
-    """
+    """One liveness test: `score` is 0..1, higher is more bona fide, `None` when the test did not run, and a
+    success from `threshold` on. `measured` is how many frames, prompts or pairs it rests on."""
 
     __test__ = False
     name: TestName
@@ -197,13 +196,14 @@ class StageTime(Part, frozen=True):
 
 # --- vault -> vision ------------------------------------------------------------------------------------
 class Examine(Message, frozen=True):
-    """Look at the person now. `prompts` is empty at level PASSIVE."""
+    """Look at the person now. `prompts` is empty at level PASSIVE; before each one passes its pause (s)."""
 
     session: Session
     level: Level
     prompts: Annotated[tuple[Prompt, ...], Meta(max_length=5)]
     want_embedding: bool
     seconds: Annotated[float, Meta(gt=0.0, le=30.0)] = 5.0
+    pauses: Annotated[tuple[Annotated[float, Meta(ge=0.0, le=2.0)], ...], Meta(max_length=5)] = ()
 
 
 class CancelExamination(Message, frozen=True):

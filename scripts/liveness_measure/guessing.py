@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vouchbox.messages import Level, Prompt, TestName, TestStatus
-from vouchbox.vault.challenge import ENTROPY_BYTES, draw
+from vouchbox.simulator.subject.motion import Posture
+from vouchbox.simulator.subject.warp import rotation
+from vouchbox.vault.challenge import ENTROPY_BYTES, draw, draw_pauses
 from vouchbox.vision.challenge import Challenge
 from vouchbox.vision.liveness import LivenessSession
 from vouchbox.vision.observation import Box, Face, Observation, Pose
+from vouchbox.vision.pose import MEAN_FACE, RIGID_POINTS
 
 PROMPTS = 3
 SECONDS = 5.0
 RATE = 15.0
-_NO_POINTS = np.zeros((468, 3), np.float32)
+AFTER_S = 2.0
+"""A recorded person has come back from the last movement by then; nothing follows that could be met."""
+
 _AS_GESTURE = {
     Prompt.TURN_LEFT: "left",
     Prompt.TURN_RIGHT: "right",
     Prompt.LOOK_UP: "up",
+    Prompt.LOOK_DOWN: "down",
     Prompt.MOVE_CLOSER: "closer",
+    Prompt.MOVE_BACK: "away",
     Prompt.BLINK: "blink",
 }
 _GESTURES = ("left", "right", "up", "down", "closer", "away", "blink")
@@ -34,7 +42,8 @@ def against_clip(seen: list[Observation], chance: random.Random) -> tuple[str, b
     latest = max(0.0, seen[-1].seconds - SECONDS - 2.0)
     begin = chance.uniform(0.0, latest)
     piece = [o for o in seen if o.seconds >= begin]
-    session = LivenessSession(Level.ACTIVE, _prompts(chance), SECONDS)
+    prompts, pauses = _drawn(chance)
+    session = LivenessSession(Level.ACTIVE, prompts, SECONDS, pauses)
     for o in piece:
         seconds = o.seconds - piece[0].seconds
         session.observe(replace(o, seconds=seconds))
@@ -47,32 +56,34 @@ def against_clip(seen: list[Observation], chance: random.Random) -> tuple[str, b
 
 def against_random_film(chance: random.Random) -> str:
     """A person who goes on moving at random, a gesture every second or two, against random prompts."""
-    challenge = Challenge(_prompts(chance))
-    for o in _film(chance):
-        challenge.observe(o)
-        if challenge.finished(o.seconds):
-            break
-    return challenge.result().status
+    return _against(Challenge(*_drawn(chance)), _film(chance))
 
 
 def against_recorded_session(chance: random.Random) -> str:
     """The worst a recording can be: a person who followed other prompts, played from the first frame on."""
-    recorded = _followed(chance)
-    challenge = Challenge(_prompts(chance))
-    for o in recorded:
+    return _against(Challenge(*_drawn(chance)), _followed(chance))
+
+
+def _against(challenge: Challenge, film: Iterable[Observation]) -> str:
+    """What the challenge says of a film; it is not watched further once a prompt was missed."""
+    for o in film:
         challenge.observe(o)
-        if challenge.finished(o.seconds):
+        missed = any(record.met_s is None for record in challenge.records()[:-1])
+        if missed or challenge.finished(o.seconds):
             break
     return challenge.result().status
 
 
 def _followed(chance: random.Random) -> list[Observation]:
-    """A whole session of a person who follows each prompt after a human delay and comes back."""
-    challenge = Challenge(_prompts(chance))
+    """A whole session of a person who follows each prompt after a human delay and comes back, and AFTER_S."""
+    challenge = Challenge(*_drawn(chance))
     asked: tuple[Prompt, float, float, float] | None = None
     over: float | None = None
     film = []
-    for index in range(round(20.0 * RATE)):
+    last = round(20.0 * RATE)
+    for index in range(last):
+        if index > last:
+            break
         t = index / RATE
         prompt = challenge.current_prompt(t)
         if prompt is not None and (asked is None or over is not None):
@@ -88,11 +99,15 @@ def _followed(chance: random.Random) -> list[Observation]:
         shut = 0.6 if gesture == "blink" and 0.2 < done < 0.95 else 0.0
         film.append(_frame(index, gesture, done, shut, chance))
         challenge.observe(film[-1])
+        if challenge.finished(t):
+            last = min(last, index + round(AFTER_S * RATE))
     return film
 
 
-def _prompts(chance: random.Random) -> tuple[Prompt, ...]:
-    return draw(f"{chance.random()}", chance.randbytes(ENTROPY_BYTES), PROMPTS)
+def _drawn(chance: random.Random) -> tuple[tuple[Prompt, ...], tuple[float, ...]]:
+    """Prompts and pauses as a vault draws them."""
+    nonce, entropy = f"{chance.random()}", chance.randbytes(ENTROPY_BYTES)
+    return draw(nonce, entropy, PROMPTS), draw_pauses(nonce, entropy, PROMPTS)
 
 
 def _film(chance: random.Random) -> Iterator[Observation]:
@@ -120,8 +135,15 @@ def _frame(index: int, gesture: str, done: float, shut: float, chance: random.Ra
     eye = 0.28 * (1.0 - shut) + chance.gauss(0.0, 0.008)
     pose = Pose(yaw + chance.gauss(0.0, 0.7), pitch + chance.gauss(0.0, 0.7), 0.0)
     px = size * float(np.cos(np.radians(yaw)))
-    face = Face(Box(200, 100, 440, 380), _NO_POINTS, 1.0, pose, eye, eye, px)
+    face = Face(Box(200, 100, 440, 380), _points(pose, size), 1.0, pose, eye, eye, px)
     return Observation(index, index / RATE, 0, 1, face, True, index, 1.0, 120.0)
+
+
+def _points(pose: Pose, size: float) -> NDArray[np.float32]:
+    """The mean face, turned."""
+    points = np.zeros((468, 3), np.float32)
+    points[RIGID_POINTS] = size * MEAN_FACE @ rotation(Posture(pose.yaw, pose.pitch)).T
+    return points
 
 
 def _ease(part: float) -> float:

@@ -62,7 +62,7 @@ def hold(session: Session, camera: Camera) -> Record:
         # A session's time limit is for a camera that hangs: a busy machine must not end one here.
         _examiner = Examiner(Models.load(), pace=lambda: camera.pace, monotonic=time.process_time)
     began = time.process_time()
-    request = Examine("measure-sessions", Level.ACTIVE, session.prompts, False, SECONDS)
+    request = Examine("measure-sessions", Level.ACTIVE, session.prompts, False, SECONDS, session.pauses)
     frames = config.Camera(source="simulated:measured", pace="fast", frame_rate=camera.frame_rate)
     seen = _examiner.examine(request, SimulatedSubject(session.subject, frames))
     options = str(session.subject).partition("?")[2]

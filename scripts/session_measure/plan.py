@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vouchbox.messages import Prompt
 from vouchbox.simulator.subject.spec import Attack, Film, PortraitName, SubjectSpec
-from vouchbox.vault.challenge import ENTROPY_BYTES, draw
+from vouchbox.vault.challenge import ENTROPY_BYTES, draw, draw_pauses
 
 BONA_FIDE = "bona fide"
 SPECIES = tuple(attack for attack in Attack if attack is not Attack.NONE)
@@ -45,6 +45,7 @@ class Session:
     portrait: str
     subject: SubjectSpec
     prompts: tuple[Prompt, ...]
+    pauses: tuple[float, ...]
 
 
 def portraits(data: Path) -> tuple[PortraitName | Path, ...]:
@@ -62,7 +63,8 @@ def sessions(groups: dict[str, int], seed: int, people: tuple[PortraitName | Pat
 
 def _session(group: str, number: int, seed: int, people: tuple[PortraitName | Path, ...]) -> Session:
     chance = random.Random(f"{seed} {group} {number}")
-    prompts = draw(f"session-{chance.random()}", chance.randbytes(ENTROPY_BYTES), PROMPTS)
+    drawn = f"session-{chance.random()}", chance.randbytes(ENTROPY_BYTES), PROMPTS
+    prompts, pauses = draw(*drawn), draw_pauses(*drawn)
     portrait = people[number % len(people)]
     attack = Attack.NONE if group == BONA_FIDE else Attack(group.partition(",")[0])
     film, bend = Film.ROUNDS, None
@@ -87,7 +89,7 @@ def _session(group: str, number: int, seed: int, people: tuple[PortraitName | Pa
         seed=chance.randrange(10**6),
     )
     name = portrait.stem.removeprefix("face_recognition_") if isinstance(portrait, Path) else str(portrait)
-    return Session(group, number, name, subject, prompts)
+    return Session(group, number, name, subject, prompts, pauses)
 
 
 def fingerprint(people: tuple[PortraitName | Path, ...], seed: int) -> str:

@@ -59,7 +59,9 @@ def test_never_jumps(seed: int) -> None:
     [
         (Prompt.TURN_RIGHT, lambda posture: posture.yaw < -20),
         (Prompt.LOOK_UP, lambda posture: posture.pitch > 11),
+        (Prompt.LOOK_DOWN, lambda posture: posture.pitch < -11),
         (Prompt.MOVE_CLOSER, lambda posture: posture.closeness > 1.25),
+        (Prompt.MOVE_BACK, lambda posture: posture.closeness < 0.81),
         (Prompt.BLINK, lambda posture: posture.lids == 1.0),
     ],
 )

@@ -67,7 +67,7 @@ def to_the_camera(world: Any, payload: bytes) -> Examine:
 def test_a_live_person_is_vouched_for_and_shown_the_result(world: Any, party: Any, exam: Any) -> None:
     claims = party.claims()
     order = to_the_camera(world, party.sign(claims))
-    assert len(order.prompts) == 3
+    assert len(order.prompts) == len(order.pauses) == 3
     assert not order.want_embedding
     world.say("vision", exam(order.session, order.prompts))
     said = verdicts(world)[-1]

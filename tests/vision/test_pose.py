@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vouchbox.vision.eyes import aspect_ratios, inter_eye_distance
 from vouchbox.vision.observation import Landmarks, Pose
-from vouchbox.vision.pose import MEAN_FACE, RIGID_POINTS, head_pose
+from vouchbox.vision.pose import MEAN_FACE, RIGID_POINTS, head_pose, nod
 
 OWN_LEFT_EYE_OUTER, OWN_RIGHT_EYE_OUTER = 263, 33
 
@@ -62,9 +62,25 @@ def test_tilting_to_the_own_left_shoulder_lowers_the_own_left_eye() -> None:
     assert head_pose(tilted).roll == pytest.approx(20, abs=0.05)
 
 
+@given(yaw=st.floats(-15, 15), roll=st.floats(-20, 20), rest=st.floats(-15, 15), scale=st.floats(10, 500))
+def test_a_nod_is_the_pitch_of_a_mean_face_up_to_its_zero(
+    yaw: float, roll: float, rest: float, scale: float
+) -> None:
+    for moved in (-14.0, 9.0, 14.0):
+        before, after = (nod(_face(Pose(yaw, rest + by, roll), scale)) for by in (0.0, moved))
+        assert after - before == pytest.approx(moved, abs=1.5)
+
+
+def test_a_nod_does_not_read_the_depth_that_the_network_guesses() -> None:
+    guessed = _face(Pose(0, 12, 0))
+    guessed[:, 2] *= -0.4
+    assert nod(guessed) == nod(_face(Pose(0, 12, 0)))
+
+
 @pytest.mark.parametrize("value", [0.0, 5.0])
 def test_points_without_extent_have_no_pose(value: float) -> None:
     assert head_pose(np.full((468, 3), value, np.float32)) == Pose(0.0, 0.0, 0.0)
+    assert nod(np.full((468, 3), value, np.float32)) == 0.0
 
 
 def _eyes(left_height: float, right_height: float) -> Landmarks:

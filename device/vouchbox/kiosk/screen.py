@@ -23,9 +23,11 @@ from vouchbox.reasons import SENTENCES
 PROMPTS: dict[Prompt, str] = {
     Prompt.TURN_LEFT: "Turn your head to your left",
     Prompt.TURN_RIGHT: "Turn your head to your right",
-    Prompt.LOOK_UP: "Look up",
+    Prompt.LOOK_UP: "Raise your head and look up",
+    Prompt.LOOK_DOWN: "Lower your head and look down",
     Prompt.BLINK: "Close both eyes and open them again",
     Prompt.MOVE_CLOSER: "Come a little closer",
+    Prompt.MOVE_BACK: "Move back a little",
 }
 
 OUTCOMES: dict[Outcome, str] = {
@@ -56,7 +58,7 @@ _ACTIONS = {
 def notice_lines(asked: ConsentAsked) -> list[tuple[str, str]]:
     """The notice as (label, text) pairs, in the order a person asks."""
     notice = asked.notice
-    steps = "about five seconds of video, with prompts to follow"
+    steps = "five to eight seconds of video, with prompts to follow"
     if asked.level is Level.PASSIVE:
         steps = "about five seconds of video, without prompts"
     return [

@@ -196,9 +196,10 @@ class Steward:
     def _open(self, ticket: Ticket) -> bool:
         request = ticket.request
         self._prompts = ()
+        pauses: tuple[float, ...] = ()
         if request.level is Level.ACTIVE:
-            entropy = secrets.token_bytes(challenge.ENTROPY_BYTES)
-            self._prompts = challenge.draw(request.nonce, entropy, self._config.challenge_length)
+            drawn = request.nonce, secrets.token_bytes(challenge.ENTROPY_BYTES), self._config.challenge_length
+            self._prompts, pauses = challenge.draw(*drawn), challenge.draw_pauses(*drawn)
         self._doors.new_session()
         return self._doors.send(
             "vision",
@@ -208,6 +209,7 @@ class Steward:
                 prompts=self._prompts,
                 want_embedding=request.action is not Action.CHECK,
                 seconds=self._config.capture_seconds,
+                pauses=pauses,
             ),
         )
 

@@ -1,8 +1,9 @@
 """The challenge: did the face follow prompts that nobody could know beforehand?
 
-The vault draws the prompts; here each is shown in turn and its movement is awaited in the landmarks,
-relative to the person's own still face just before. It never decides alone, and never counts a movement
-that was already under way, one that serves two prompts, or one in the wrong direction.
+The vault draws the prompts and the pauses before them; here each is shown in turn and its movement is
+awaited in the landmarks, relative to the person's own still face just before. It never decides alone, and
+never counts a movement that was already under way, one that serves two prompts, or one in the wrong
+direction.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ NEUTRAL_DEGREES = 8.0
 """After a prompt the head must come back to within this of where it rested before the first one."""
 
 NEUTRAL_SIZE = 0.1
-"""Before LOOK_UP its size, too, to within this share: from near by, a camera sees a head look up already."""
+"""Before a nod or a change of distance its size, too, to within this share: from near by, a camera sees a
+head look up already, and whoever goes back from there has not moved back."""
+
+STILL_SIZE = 1.05
+"""And has stopped changing: within STILL_S its largest is no more than this times its smallest."""
 
 RETURN_S = 1.6
 """Whoever has not come back by then gets the next prompt all the same."""
@@ -42,6 +47,7 @@ RETURN_S = 1.6
 START_S = 4.0
 """A face that has not rested by then is given no challenge: the test did not run."""
 
+_FROM_NEUTRAL_SIZE = (Prompt.LOOK_UP, Prompt.LOOK_DOWN, Prompt.MOVE_CLOSER, Prompt.MOVE_BACK)
 _MEMORY_S = 1.5
 
 
@@ -53,13 +59,16 @@ class _State(Enum):
 
 
 class Challenge:
-    """The state machine: starting -> (asking -> returning) for each prompt -> over."""
+    """The state machine: starting -> (asking -> returning) for each prompt -> over. A prompt comes when the
+    face rests and, counted from when it first did so, the prompt's pause (s; none: 0) has passed."""
 
-    def __init__(self, prompts: tuple[Prompt, ...]) -> None:
+    def __init__(self, prompts: tuple[Prompt, ...], pauses: tuple[float, ...] = ()) -> None:
         self._prompts = prompts
+        self._pauses = (*pauses[: len(prompts)], *[0.0] * (len(prompts) - len(pauses)))
         self._records: list[PromptRecord] = []
         self._state = _State.STARTING if prompts else _State.OVER
         self._since = 0.0
+        self._ready_since: float | None = None
         self._recent: deque[Stance] = deque()
         self._neutral: Baseline | None = None
         self._movement: Movement | None = None
@@ -73,8 +82,9 @@ class Challenge:
     def finished(self, seconds: float) -> bool:
         """Whether no prompt is open or to come; True at the latest when every window has passed."""
         if self._state is _State.STARTING:
-            return seconds - self._since > START_S
-        return self._state is _State.OVER or seconds > START_S + len(self._prompts) * (WINDOW_S + RETURN_S)
+            return seconds - self._since > START_S + self._pauses[0]
+        longest = START_S + len(self._prompts) * (WINDOW_S + RETURN_S) + sum(self._pauses)
+        return self._state is _State.OVER or seconds > longest
 
     def observe(self, observation: Observation) -> None:
         """Take the next frame; frames without a face only let time pass."""
@@ -112,9 +122,10 @@ class Challenge:
     def _start(self, now: float) -> None:
         rest = self._rest(now)
         if rest is not None and abs(rest.yaw) <= FRONTAL_DEGREES and abs(rest.pitch) <= FRONTAL_DEGREES:
-            self._neutral = rest
-            self._show(now, rest)
-        elif now > START_S:
+            if self._paused(now):
+                self._neutral = rest
+                self._show(now, rest)
+        elif now > START_S + self._pauses[0]:
             self._state = _State.OVER
 
     def _ask(self, now: float, seen: bool) -> None:
@@ -134,16 +145,27 @@ class Challenge:
             back = False
         else:
             turned = max(abs(rest.yaw - neutral.yaw), abs(rest.pitch - neutral.pitch))
-            grown = abs(rest.size / max(neutral.size, 1.0) - 1.0)
-            far = grown <= NEUTRAL_SIZE or self._prompts[len(self._records)] is not Prompt.LOOK_UP
-            back = turned <= NEUTRAL_DEGREES and far
+            anywhere = self._prompts[len(self._records)] not in _FROM_NEUTRAL_SIZE
+            back = turned <= NEUTRAL_DEGREES and (anywhere or self._far(now, neutral))
         if back and rest is not None:
-            self._show(now, rest)
-        elif now - self._since > RETURN_S:
+            if self._paused(now):
+                self._show(now, rest)
+        elif now - self._since > RETURN_S + self._pauses[len(self._records)]:
             if self._recent:
                 self._show(now, Baseline.of(list(self._recent), now - STILL_S))
             else:
                 self._state = _State.OVER
+
+    def _paused(self, now: float) -> bool:
+        """Whether the face, which rests now, has been ready for the next prompt during its pause."""
+        self._ready_since = now if self._ready_since is None else self._ready_since
+        return now - self._ready_since >= self._pauses[len(self._records)] - 1e-6
+
+    def _far(self, now: float, neutral: Baseline) -> bool:
+        """Whether the face is as far away as before the first prompt, and stays there."""
+        sizes = [max(s.size, 1.0) for s in self._recent if s.seconds >= now - STILL_S - 1e-6]
+        gone = abs(sizes[-1] / max(neutral.size, 1.0) - 1.0)
+        return gone <= NEUTRAL_SIZE and max(sizes) <= STILL_SIZE * min(sizes)
 
     def _rest(self, now: float) -> Baseline | None:
         """How the face rests now, or None when it moves or was not seen for STILL_S."""
@@ -160,7 +182,7 @@ class Challenge:
         prompt = self._prompts[len(self._records)]
         self._records.append(PromptRecord(prompt, now))
         self._movement = Movement(prompt, rest, self._neutral or rest)
-        self._state, self._since = _State.ASKING, now
+        self._state, self._since, self._ready_since = _State.ASKING, now, None
 
     def _leave(self, now: float) -> None:
         self._movement = None

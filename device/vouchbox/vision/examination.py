@@ -99,7 +99,7 @@ class Examiner:
         session = Findings(
             request,
             Source(kind=source.kind, name=source.name[:64] or "unnamed", width=0, height=0, frame_rate=0.0),
-            LivenessSession(request.level, request.prompts, request.seconds),
+            LivenessSession(request.level, request.prompts, request.seconds, request.pauses),
             self.clock,
         )
         wiped = False

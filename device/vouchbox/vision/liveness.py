@@ -21,16 +21,18 @@ AFTER_LAST_S = 0.6
 class LivenessSession:
     """One person before the camera, from the first frame to the last.
 
-    `prompts` is empty at level PASSIVE. `seconds` is how long the session lasts at least; at level ACTIVE
-    it goes on until the last prompt was missed, or met AFTER_LAST_S ago. All times are seconds since the
-    first frame.
+    `prompts` is empty at level PASSIVE; `pauses` (s) pass before them. `seconds` is how long the session
+    lasts at least; at level ACTIVE it goes on until the last prompt was missed, or met AFTER_LAST_S ago. All
+    times are seconds since the first frame.
     """
 
-    def __init__(self, level: Level, prompts: tuple[Prompt, ...], seconds: float) -> None:
+    def __init__(
+        self, level: Level, prompts: tuple[Prompt, ...], seconds: float, pauses: tuple[float, ...] = ()
+    ) -> None:
         self.level = level
         self._seconds = seconds
         self._passive = Passive()
-        self._challenge = Challenge(prompts)
+        self._challenge = Challenge(prompts, pauses)
         self._geometry = Geometry()
         self._continuity = Continuity()
 

@@ -27,6 +27,9 @@ HOLD_S = 0.2
 BACK_SHARE = 0.8
 """Coming back takes this share of the time that going took."""
 
+BACK_REACH = 0.8
+"""People lean back less far than they lean forward."""
+
 LATE_S = 3.5
 """How long a subject with follow=late waits on top of its delay."""
 
@@ -174,8 +177,12 @@ class Motion:
             return -manner.yaw * reach, pitch, 1.0 + near
         if prompt is Prompt.LOOK_UP:
             return yaw, manner.pitch * reach, 1.0 + near
+        if prompt is Prompt.LOOK_DOWN:
+            return yaw, -manner.pitch * reach, 1.0 + near
         if prompt is Prompt.MOVE_CLOSER:
             return yaw, pitch, 1.0 + (manner.closeness - 1.0) * reach
+        if prompt is Prompt.MOVE_BACK:
+            return yaw, pitch, 1.0 / (1.0 + BACK_REACH * (manner.closeness - 1.0) * reach)
         return yaw / 2, pitch / 2, 1.0 + near / 2
 
     def _settle(self, time_s: float) -> None:

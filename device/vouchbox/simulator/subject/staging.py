@@ -42,7 +42,7 @@ FILM_SHARE = 0.8
 """Resolution of a replayed recording over the camera's own: it was compressed on the way."""
 
 SCRIPT_ROUNDS = 8
-"""Rounds of five prompts in a recording: two minutes."""
+"""Rounds of every prompt in a recording: two minutes and a half."""
 
 FIRST_PROMPT_S = (0.3, 0.8)
 BETWEEN_PROMPTS_S = (1.6, 2.4)
