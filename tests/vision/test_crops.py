@@ -80,9 +80,11 @@ def test_crops_lie_in_the_memory_that_was_given_and_nowhere_else() -> None:
 
     crops = FaceCrops(scratch, 40)
     assert crops.cut(np.full((HEIGHT, WIDTH, 3), 77, np.uint8), Box(200, 100, 300, 220))
+    assert crops.mirrored(crops.close) is given["passive-mirrored"]
     assert {name: (int(b.min()), int(b.max())) for name, b in given.items()} == {
         "passive-close": (77, 77),
         "passive-context": (77, 77),
+        "passive-mirrored": (77, 77),
         "passive-sampled": (77, 77),
     }
     assert crops.close is given["passive-close"]

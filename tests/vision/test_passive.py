@@ -122,6 +122,21 @@ def test_both_runtimes_say_nearly_the_same(still_clip: list[np.ndarray]) -> None
     assert np.allclose(said[0], said[1], atol=0.25)
 
 
+def test_a_mirrored_picture_is_judged_like_the_picture(
+    models_on_each_runtime: Models, still_clip: list[np.ndarray]
+) -> None:
+    looking = PassiveNetwork(models_on_each_runtime.liveness, unlocked)
+    frame, box = still_clip[0], Box(260, 160, 420, 320)
+    mirrored = np.ascontiguousarray(frame[:, ::-1])
+    width = frame.shape[1]
+    one = looking.look(frame, box)
+    other = looking.look(mirrored, Box(width - box.right, box.top, width - box.left, box.bottom))
+    assert one is not None
+    assert other is not None
+    assert frame_logit(one) == pytest.approx(frame_logit(other), abs=0.05)
+    assert not np.array_equal(looking.crops.context, looking.crops.mirrored(looking.crops.context))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     copy = tmp_path / "models"

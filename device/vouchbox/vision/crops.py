@@ -78,6 +78,12 @@ class FaceCrops:
         self._sampled: Image = scratch("passive-sampled", (side, side, 3), np.uint8)
         self.close: Image = scratch("passive-close", (pixels, pixels, 3), np.uint8)
         self.context: Image = scratch("passive-context", (pixels, pixels, 3), np.uint8)
+        self._mirrored: Image = scratch("passive-mirrored", (pixels, pixels, 3), np.uint8)
+
+    def mirrored(self, crop: Image) -> Image:
+        """One of the crops with left and right swapped; valid until the next call."""
+        cv2.flip(crop, 1, dst=self._mirrored)
+        return self._mirrored
 
     def cut(self, frame: Image, box: Box) -> bool:
         """Write both crops of the face in `box`; False, and nothing written, where a square can't be cut."""

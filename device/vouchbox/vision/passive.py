@@ -43,8 +43,10 @@ class PassiveNetwork:
     """The liveness network on one face after another.
 
     Its output is 1 x 2: a logit for the close crop and one for the wide crop; each crop is run through the
-    same trunk and read at its own place. `decode` in the manifest holds `weight` and `offset`, two values
-    each, the calibration: contribution = weight * logit + offset.
+    same trunk and read at its own place. It is run a second time on the mirrored crop, and the mean counts:
+    what a network makes of a single picture is partly chance, and a face has no preferred side. `decode` in
+    the manifest holds `weight` and `offset`, two values each, the calibration: contribution = weight *
+    logit + offset. A crop of weight 0 is not run.
     """
 
     def __init__(self, network: Network, scratch: Scratch) -> None:
@@ -66,10 +68,17 @@ class PassiveNetwork:
             return None
         said = []
         for scale, crop in enumerate((self.crops.close, self.crops.context)):
-            self._network.run(crop)
-            logit = float(self._network.output(self._output).reshape(-1)[scale])
-            said.append(self._weight[scale] * logit + self._offset[scale])
+            weight = self._weight[scale]
+            said.append((weight * self._logit(crop, scale) if weight else 0.0) + self._offset[scale])
         return PassiveScores(close=said[0], context=said[1])
+
+    def _logit(self, crop: Image, scale: int) -> float:
+        """The mean of what is said of the crop and of its mirror image."""
+        said = 0.0
+        for picture in (crop, self.crops.mirrored(crop)):
+            self._network.run(picture)
+            said += float(self._network.output(self._output).reshape(-1)[scale])
+        return said / 2.0
 
 
 def frame_logit(scores: PassiveScores) -> float:
