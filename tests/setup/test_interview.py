@@ -55,10 +55,13 @@ class Terminal:
         os.write(self._own, f"{text}\n".encode())
 
     def interrupt(self) -> None:
-        """Ctrl-C. A program that was about to wait for a line hears of it with the next one."""
-        os.killpg(self.process.pid, signal.SIGINT)
-        with contextlib.suppress(OSError):
-            os.write(self._own, b"\n")
+        """Ctrl-C, and again if nothing comes of it: Python's input() drops one that arrives while it flushes
+        and looks at the terminal, just before it waits."""
+        for _ in range(5):
+            os.killpg(self.process.pid, signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(2.0)
+                return
 
     def end(self) -> int:
         """Everything that is still shown, and the exit code."""
