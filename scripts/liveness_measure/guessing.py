@@ -80,10 +80,8 @@ def _followed(chance: random.Random) -> list[Observation]:
     asked: tuple[Prompt, float, float, float] | None = None
     over: float | None = None
     film = []
-    last = round(20.0 * RATE)
-    for index in range(last):
-        if index > last:
-            break
+    index, last = 0, round(20.0 * RATE) - 1
+    while index <= last:
         t = index / RATE
         prompt = challenge.current_prompt(t)
         if prompt is not None and (asked is None or over is not None):
@@ -101,6 +99,7 @@ def _followed(chance: random.Random) -> list[Observation]:
         challenge.observe(film[-1])
         if challenge.finished(t):
             last = min(last, index + round(AFTER_S * RATE))
+        index += 1
     return film
 
 

@@ -63,6 +63,11 @@ def encoded(picture: Picture, random: Random, worst: int = 30) -> Picture:
     kind, flag = (
         (".jpg", cv2.IMWRITE_JPEG_QUALITY) if random.random() < 0.45 else (".webp", cv2.IMWRITE_WEBP_QUALITY)
     )
+    return coded(picture, kind, flag, quality)
+
+
+def coded(picture: Picture, kind: str, flag: int, quality: int) -> Picture:
+    """Written as `kind` (".jpg", ".webp") with `quality` under OpenCV's `flag`, and read again."""
     good, data = cv2.imencode(  # noqa: TID251 - training material
         kind, np.clip(picture, 0, 255).astype(np.uint8), [flag, quality]
     )

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera_model import Picture, Random, moved, sharpened
+from .camera_model import Picture, Random, coded, moved, sharpened
 
 
 def turned(x: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
@@ -91,11 +91,7 @@ def _striped(x: Picture, random: Random) -> Picture:
 
 
 def _coded(x: Picture, random: Random) -> Picture:
-    quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(25, 95))]
-    _, data = cv2.imencode(  # noqa: TID251 - training material
-        ".jpg", np.clip(x, 0, 255).astype(np.uint8), quality
-    )
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.float32)
+    return coded(x, ".jpg", cv2.IMWRITE_JPEG_QUALITY, int(random.integers(25, 95)))
 
 
 def mixed(one: Picture, other: Picture, random: Random) -> Picture:

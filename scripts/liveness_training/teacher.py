@@ -15,10 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from .network import PIXELS
 
 FILES = ("2.7_80x80_MiniFASNetV2.pth", "4_0_0_80x80_MiniFASNetV1SE.pth")
 BONA_FIDE = 1
-PIXELS = 80
 EPSILON = 1e-5
 """Batch norm's own in PyTorch, with which the published weights were trained."""
 
@@ -78,10 +80,16 @@ class Teacher(nn.Module):
     def _fold(self, name: str) -> tuple[Tensor, Tensor]:
         """Weight and bias of a convolution with its batch norm in them."""
         w, norm = self._w, f"{name}.bn"
-        gain = w[f"{norm}.weight"] / torch.sqrt(w[f"{norm}.running_var"] + EPSILON)
-        weight = w[f"{name}.conv.weight"] * gain[:, None, None, None]
-        bias = w[f"{norm}.bias"] - w[f"{norm}.running_mean"] * gain
-        return weight.contiguous(memory_format=torch.channels_last), bias
+        weight, bias = fuse_conv_bn_weights(
+            w[f"{name}.conv.weight"],
+            None,
+            w[f"{norm}.running_mean"],
+            w[f"{norm}.running_var"],
+            EPSILON,
+            w[f"{norm}.weight"],
+            w[f"{norm}.bias"],
+        )
+        return weight.detach().contiguous(memory_format=torch.channels_last), bias.detach()
 
     def _inverted(self, name: str, x: Tensor, stride: int) -> Tensor:
         x = self._block(f"{name}.conv", x, 1, 0)

@@ -158,11 +158,11 @@ class Movement:
         return min(turned, side * (now.yaw - self._neutral.yaw) / TURN_DEGREES), astray
 
     def _blinked(self, now: Stance) -> tuple[float, bool]:
-        yaw, pitch = abs(now.yaw - self._rest.yaw), abs(now.pitch - self._rest.pitch)
+        turned = max(abs(now.yaw - self._rest.yaw), abs(now.pitch - self._rest.pitch))
         done = (1.0 - self._opening(now)) / (1.0 - CLOSED)
-        if self._stays_shut(now, max(yaw, pitch)):
+        if self._stays_shut(now, turned):
             done = max(done, 1.0)
-        return done, max(yaw, pitch) > ASTRAY_DEGREES
+        return done, turned > ASTRAY_DEGREES
 
     def _stays_shut(self, now: Stance, turned: float) -> bool:
         latest = self._latest
