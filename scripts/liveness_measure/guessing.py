@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vouchbox.messages import Level, Prompt, TestName, TestStatus
 from vouchbox.simulator.subject.motion import Posture
 from vouchbox.simulator.subject.warp import rotation
-from vouchbox.vault.challenge import ENTROPY_BYTES, draw, draw_pauses
+from vouchbox.vault.challenge import ENTROPY_BYTES, Drawn, draw
 from vouchbox.vision.challenge import Challenge
 from vouchbox.vision.liveness import LivenessSession
 from vouchbox.vision.observation import Box, Face, Observation, Pose
@@ -103,10 +103,9 @@ def _followed(chance: random.Random) -> list[Observation]:
     return film
 
 
-def _drawn(chance: random.Random) -> tuple[tuple[Prompt, ...], tuple[float, ...]]:
+def _drawn(chance: random.Random) -> Drawn:
     """Prompts and pauses as a vault draws them."""
-    nonce, entropy = f"{chance.random()}", chance.randbytes(ENTROPY_BYTES)
-    return draw(nonce, entropy, PROMPTS), draw_pauses(nonce, entropy, PROMPTS)
+    return draw(f"{chance.random()}", chance.randbytes(ENTROPY_BYTES), PROMPTS)
 
 
 def _film(chance: random.Random) -> Iterator[Observation]:

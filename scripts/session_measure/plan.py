@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vouchbox.messages import Prompt
 from vouchbox.simulator.subject.spec import Attack, Film, PortraitName, SubjectSpec
-from vouchbox.vault.challenge import ENTROPY_BYTES, draw, draw_pauses
+from vouchbox.vault.challenge import ENTROPY_BYTES, draw
 
 BONA_FIDE = "bona fide"
 SPECIES = tuple(attack for attack in Attack if attack is not Attack.NONE)
@@ -63,8 +63,7 @@ def sessions(groups: dict[str, int], seed: int, people: tuple[PortraitName | Pat
 
 def _session(group: str, number: int, seed: int, people: tuple[PortraitName | Path, ...]) -> Session:
     chance = random.Random(f"{seed} {group} {number}")
-    drawn = f"session-{chance.random()}", chance.randbytes(ENTROPY_BYTES), PROMPTS
-    prompts, pauses = draw(*drawn), draw_pauses(*drawn)
+    prompts, pauses = draw(f"session-{chance.random()}", chance.randbytes(ENTROPY_BYTES), PROMPTS)
     portrait = people[number % len(people)]
     attack = Attack.NONE if group == BONA_FIDE else Attack(group.partition(",")[0])
     film, bend = Film.ROUNDS, None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 from vouchbox.messages import Prompt
 
@@ -24,12 +25,24 @@ _TURNS = frozenset((Prompt.TURN_LEFT, Prompt.TURN_RIGHT))
 _ROTATIONS = _TURNS | {Prompt.LOOK_UP, Prompt.LOOK_DOWN}
 
 
-def draw(nonce: str, entropy: bytes, length: int) -> tuple[Prompt, ...]:
+class Drawn(NamedTuple):
+    """Prompts, and the seconds that pass before each of them."""
+
+    prompts: tuple[Prompt, ...]
+    pauses: tuple[float, ...]
+
+
+def draw(nonce: str, entropy: bytes, length: int) -> Drawn:
     """`length` prompts (1..5), uniform among the sequences that never repeat a prompt at once and contain
     what the geometry test needs: a turn of the head and, from two prompts on, another turn or a nod, for of
-    one turn alone it sometimes can't tell. `entropy` is 32 fresh random bytes."""
+    one turn alone it sometimes can't tell. And a pause before each, uniform in PAUSES_S and independent of
+    the prompts. `entropy` is 32 fresh random bytes."""
     if not 1 <= length <= LENGTH_LIMIT or len(entropy) != ENTROPY_BYTES:
         raise ValueError(f"a challenge has 1 to {LENGTH_LIMIT} prompts and {ENTROPY_BYTES} bytes of entropy")
+    return Drawn(_prompts(nonce, entropy, length), _pauses(nonce, entropy, length))
+
+
+def _prompts(nonce: str, entropy: bytes, length: int) -> tuple[Prompt, ...]:
     choices = _choices(b"vouchbox-challenge-v1", len(_PROMPTS), nonce, entropy)
     while True:
         prompts = tuple(_PROMPTS[next(choices)] for _ in range(length))
@@ -39,9 +52,7 @@ def draw(nonce: str, entropy: bytes, length: int) -> tuple[Prompt, ...]:
             return prompts
 
 
-def draw_pauses(nonce: str, entropy: bytes, length: int) -> tuple[float, ...]:
-    """Seconds before each of `length` prompts (1..5), each uniform in PAUSES_S. Of the same nonce and entropy
-    as the prompts, and independent of them."""
+def _pauses(nonce: str, entropy: bytes, length: int) -> tuple[float, ...]:
     choices = _choices(b"vouchbox-pauses-v1", len(PAUSES_S), nonce, entropy)
     return tuple(PAUSES_S[next(choices)] for _ in range(length))
 

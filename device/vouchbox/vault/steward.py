@@ -198,8 +198,8 @@ class Steward:
         self._prompts = ()
         pauses: tuple[float, ...] = ()
         if request.level is Level.ACTIVE:
-            drawn = request.nonce, secrets.token_bytes(challenge.ENTROPY_BYTES), self._config.challenge_length
-            self._prompts, pauses = challenge.draw(*drawn), challenge.draw_pauses(*drawn)
+            entropy = secrets.token_bytes(challenge.ENTROPY_BYTES)
+            self._prompts, pauses = challenge.draw(request.nonce, entropy, self._config.challenge_length)
         self._doors.new_session()
         return self._doors.send(
             "vision",
