@@ -38,7 +38,7 @@ def work_folder() -> Path:
     "--teacher",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=ROOT.parent / "shared" / "models",
-    help="Folder of the published Silent-Face pair, which labels the samples.",
+    help="Folder of the published Silent-Face pair and MiniFAS, which label the views.",
 )
 @click.option("--work", type=click.Path(path_type=Path), default=work_folder(), help="Folder for results.")
 @click.option("--samples", type=click.IntRange(CHUNK), default=22_000, show_default=True)

@@ -1,12 +1,13 @@
-"""Weighs the two crops and sets the operating point of a trained int8 file, on real data that influenced no
-weight of the network. Pure: arrays in, figures out.
+"""Weighs both logits of both crops and sets the operating point of a trained int8 file, on real data that
+influenced no weight of the network. Pure: arrays in, figures out.
 
-The pooled logit of a clip is the mean over its frames of clip(w0 * close + w1 * wide + offset). The offset
+The pooled logit of a clip is the mean over its frames of clip(weights * logits + offset). The offset
 puts its zero so that at most BPCER of the bona fide clips fall below, and halfway down to the attacks.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 from vouchbox.vision.passive import CLIP
 
 BPCER = 0.05
-SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-"""Shares of the close crop that are tried."""
+LOGITS = 4
+"""Of the close crop the first and the second, of the wide crop the first and the second."""
+
+PARTS = 10
+"""Every weighting is tried that gives each of the four logits a whole number of so many parts."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """Raw logits [n, 2] of frames, the presentation each belongs to [n], and whether it is bona fide [n]."""
+    """Raw logits [n, 4] of frames, the presentation each belongs to [n], and whether it is bona fide [n]."""
 
     logits: NDArray[np.float64]
     paths: NDArray[np.str_]
@@ -30,9 +34,9 @@ class Said:
 
 @dataclass(frozen=True)
 class Calibration:
-    """contribution = weight * logit + offset, for each crop."""
+    """A weight for each of the four logits, and an offset for each crop."""
 
-    weight: tuple[float, float]
+    weight: tuple[float, ...]
     offset: tuple[float, float]
 
 
@@ -52,9 +56,11 @@ def area(scores: NDArray[np.float64], live: NDArray[np.int64]) -> float:
 
 def calibrate(videos: Said, others: tuple[Said, ...]) -> Calibration:
     """Weights by the mean area over `videos` and each of `others`, offset by the videos."""
-    best, found = -1.0, Calibration((0.3, 0.7), (0.0, 0.0))
-    for share in SHARES:
-        tried = Calibration((share, 1.0 - share), (0.0, 0.0))
+    best, found = -1.0, Calibration((1.0 / LOGITS,) * LOGITS, (0.0, 0.0))
+    for parts in itertools.product(range(PARTS + 1), repeat=LOGITS):
+        if sum(parts) != PARTS:
+            continue
+        tried = Calibration(tuple(part / PARTS for part in parts), (0.0, 0.0))
         areas = [area(*pooled(videos, tried)), *(area(*pooled(o, tried)) for o in others)]
         score = float(np.mean(areas))
         if score > best + 1e-6:

@@ -18,7 +18,7 @@ FILE = "liveness.tflite"
 CALIBRATION_VIEWS = 1000
 LICENCE = "Apache-2.0"
 SOURCE = "trained by scripts/train_liveness; data and licences in README.md"
-NEUTRAL = {"weight": [0.5, 0.5], "offset": [0.0, 0.0]}
+NEUTRAL = {"weight": [0.25, 0.25, 0.25, 0.25], "offset": [0.0, 0.0]}
 """Until the stage `calibrate` has run."""
 
 

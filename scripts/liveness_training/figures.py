@@ -1,5 +1,5 @@
 """The stage `calibrate`: what the int8 file says of all real material, in the code of the box; weights of
-the two crops, operating point, and the figures that the manifest states.
+both logits of both crops, operating point, and the figures that the manifest states.
 
 Rows with train=no are read here and nowhere else in this package: after the weights are final.
 """
@@ -32,13 +32,12 @@ KINDS = ("video", "full", "crop")
 def said_of(found: Iterable[Sight]) -> Said:
     """The raw logits of every sight, before any calibration."""
     network = Network(choose("litert"), load(MODELS), "liveness")
-    network.decode = {"weight": np.ones(2, np.float32), "offset": np.zeros(2, np.float32)}
     looking = PassiveNetwork(network, unlocked)
     logits, paths, live = [], [], []
     for sight in found:
-        scores = looking.look(sight.frame, Box(*sight.box))
-        if scores is not None:
-            logits.append((scores.close, scores.context))
+        found_here = looking.logits(sight.frame, Box(*sight.box))
+        if found_here is not None:
+            logits.append(found_here.reshape(-1))
             paths.append(sight.row.path)
             live.append(sight.row.bonafide)
     return Said(np.array(logits), np.array(paths), np.array(live, np.int64))

@@ -1,4 +1,4 @@
-"""What the teacher saw on its way: its maps after each stage, which the network learns to foretell from its
+"""What a teacher saw on its way: its maps after each stage, which the network learns to foretell from its
 own maps of the same size (hints: A. Romero et al., FitNets, 2015). A margin is one number of a picture; the
 maps say hundreds, each about one place.
 
@@ -13,14 +13,30 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+PIXELS = 80
+"""Side of the pictures that our network sees."""
+
+SIDES = (20, 10, 5)
+"""Places of the maps after each stage, along a side."""
+
 KEPT = (24, 48, 64)
-"""Principal components of the maps of 20 x 20, 10 x 10 and 5 x 5 places."""
+"""Principal components of each teacher's maps."""
 
 BYTE = 20.0
 """Steps of a kept byte in a unit of the first component's spread: it reaches to more than six of them."""
 
 Maps = tuple[NDArray[np.float32], ...]
 Hints = tuple[NDArray[np.int8], ...]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a teacher of m networks says of n pictures: margins [n, m] (log odds of bona fide against attack),
+    embeddings [n, 128 m], and the maps of each stage [n, side, side, c], all networks' channels together."""
+
+    margins: NDArray[np.float32]
+    embeddings: NDArray[np.float16]
+    maps: Maps
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,18 @@ class Basis:
         with np.load(path) as file:
             stages = range(len(KEPT))
             return cls(tuple(file[f"mean{n}"] for n in stages), tuple(file[f"directions{n}"] for n in stages))
+
+
+def resampled(maps: NDArray[np.float32], side: int, pixels: int) -> NDArray[np.float32]:
+    """Maps [n, c, s, s] of pictures that were enlarged to `pixels` as [n, side, side, c] of our own pictures,
+    by a triangle as wide as a place of the result. A place of a map taken with a stride stands for the pixel
+    stride * column of its own picture; the pixels of both pictures correspond by their middles."""
+    before = maps.shape[-1]
+    own = np.arange(side) * (PIXELS / side)
+    theirs = ((own + 0.5) / PIXELS * pixels - 0.5) / (pixels / before)
+    weights = np.maximum(0.0, 1.0 - np.abs(theirs[:, None] - np.arange(before)) * (side / before))
+    weights = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return np.einsum("ij,ncjk,lk->nilc", weights, maps, weights, optimize=True)
 
 
 def mirrored(pictures: NDArray[np.generic], which: NDArray[np.bool_], first: int = 0) -> NDArray[np.generic]:

@@ -13,14 +13,15 @@ from torch.nn import functional
 from model_factory.graph import Graph, Step
 from model_factory.int8_writer import Quantization, write_int8
 
-from .network import PIXELS, Liveness, padded
+from .hints import PIXELS
+from .network import Liveness, padded
 
 Layer = tuple[Tensor, Tensor, int]
 
 HEADROOM = 1.15
 """The logits' range over the widest one of the calibration crops."""
 
-TOP = 0.9999
+TOP = 0.99995
 """Share of the activations that the ranges cover; the few beyond saturate."""
 
 VALID = 2

@@ -1,5 +1,6 @@
-"""The training itself: the network learns to say of every view what the teacher said of the same pixels, its
-mean margin by both logits; its margins, embeddings and hints by projections that are thrown away afterwards.
+"""The training itself: the network learns to say of every view what the teachers said of the same pixels,
+MiniFAS's margin by its first logit and the mean one of the Silent-Face pair by its second; all margins,
+embeddings and hints by projections that are thrown away afterwards.
 
 A fixed number of steps from a seed, and the last weights count: no checkpoint is chosen by anything. The same
 views and seed give the same network up to the order of float sums.
@@ -24,7 +25,7 @@ from .views import Views
 BATCH = 128
 MIRRORED = 0.5
 MARGIN_LIMIT = 6.0
-"""Margins beyond this are all the same: the teacher is sure."""
+"""Margins beyond this are all the same: a teacher is sure."""
 
 MARGINS_WEIGHT, EMBEDDINGS_WEIGHT = 0.5, 0.7
 HINTS_WEIGHTS = (2.0, 2.0, 2.0)
@@ -33,6 +34,9 @@ WEIGHT_DECAY = 0.02
 WARM_UP = 100
 EVERY = 200
 """Steps between two reports."""
+
+Report = Callable[[int, tuple[float, float]], None]
+"""Hears of a step, and how far both logits were off in the mean of the last ones."""
 
 
 def tensor_of(pictures: NDArray[np.generic]) -> Tensor:
@@ -46,14 +50,11 @@ def hint_of(hints: NDArray[np.generic]) -> Tensor:
     return torch.from_numpy(hints).permute(0, 3, 1, 2).float() / BYTE
 
 
-def train(
-    network: Liveness, views: Views, steps: int, rate: float, seed: int, report: Callable[[int, float], None]
-) -> None:
-    """`steps` steps of AdamW with a cosine schedule; `report` hears now and then of the mean absolute error
-    of the margin.
+def train(network: Liveness, views: Views, steps: int, rate: float, seed: int, report: Report) -> None:
+    """`steps` steps of AdamW with a cosine schedule; `report` hears now and then of the errors.
 
-    Half of the pictures are mirrored, and what the teacher said stays: of the mirrored one it says nearly
-    the same (0.6 away), and the mean of both is the better answer.
+    Half of the pictures are mirrored, and what the teachers said stays: of the mirrored one they say nearly
+    the same (the pair 0.6 away), and the mean of both is the better answer.
 
     In a process group each process has its own part of the views and of every batch, and gradients are
     averaged: two threads of one process get in each other's way on a busy machine, two processes do not."""
@@ -77,11 +78,11 @@ def train(
         embeddings = torch.from_numpy((known[chosen] - mean) / spread).to(device)
         embeddings = embeddings.clamp(-EMBEDDING_LIMIT, EMBEDDING_LIMIT)
         logits, guess, seen = network(pictures)
-        target = margins.mean(1, keepdim=True)
+        target = torch.stack([margins[:, 2], margins[:, :2].mean(1)], 1)
         loss = (
-            functional.smooth_l1_loss(logits, target.expand_as(logits))
-            + MARGINS_WEIGHT * functional.smooth_l1_loss(guess[:, :2], margins)
-            + EMBEDDINGS_WEIGHT * functional.mse_loss(guess[:, 2:], embeddings)
+            functional.smooth_l1_loss(logits, target)
+            + MARGINS_WEIGHT * functional.smooth_l1_loss(guess[:, :3], margins)
+            + EMBEDDINGS_WEIGHT * functional.mse_loss(guess[:, 3:], embeddings)
         )
         for weight, mine, hints in zip(HINTS_WEIGHTS, seen, views.hints, strict=True):
             there = hint_of(mirrored(hints[chosen], turned, 1)).to(device)
@@ -93,9 +94,10 @@ def train(
             _averaged(network, world)
         optimizer.step()
         schedule.step()
-        errors.append(float((logits.detach().mean(1) - target[:, 0]).abs().mean()))
+        errors.append((logits.detach() - target).abs().mean(0).tolist())
         if step % EVERY == 0 or step == steps:
-            report(step, float(np.mean(errors[-EVERY:])))
+            first, second = np.mean(errors[-EVERY:], 0)
+            report(step, (float(first), float(second)))
     network.eval()
 
 

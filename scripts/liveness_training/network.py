@@ -9,7 +9,6 @@ from torch.nn import functional
 
 from .hints import KEPT
 
-PIXELS = 80
 STEM = (
     *((3, 16, 2), (16, 48, 2), (48, 48, 1), (48, 80, 2)),
     *((80, 80, 1), (80, 80, 1), (80, 104, 2), (104, 112, 2)),
@@ -17,11 +16,13 @@ STEM = (
 """Input and output channels and stride of each 3x3 convolution: 80 pixels become 3."""
 
 STAGES = (2, 5, 6)
-"""The convolutions whose maps, of 20 x 20, 10 x 10 and 5 x 5 places, foretell the teacher's."""
+"""The convolutions whose maps, of 20 x 20, 10 x 10 and 5 x 5 places, foretell the teachers'."""
 
-WIDE = 80
-TEACHER = 2 + 256
-"""The teacher's two margins and its two embeddings, which training predicts from the features."""
+WIDE = 112
+TEACHERS = 2
+
+TOLD = 3 + 384
+"""The teachers' three margins and three embeddings, which training predicts from the features."""
 
 
 def padded(x: Tensor, stride: int) -> Tensor:
@@ -32,9 +33,9 @@ def padded(x: Tensor, stride: int) -> Tensor:
 
 
 class Liveness(nn.Module):
-    """[n, 3, 80, 80] in 0..1 to logits [n, 2]: place 0 is read for the close crop, 1 for the wide one.
-    In training only, the features before the head also feed a projection to all that the teacher said, and
-    the maps of STAGES one to what it saw there."""
+    """[n, 3, 80, 80] in 0..1 to logits [n, 2]: place 0 learns from MiniFAS, 1 from the Silent-Face pair.
+    In training only, the features before the head also feed a projection to all that both said, and the maps
+    of STAGES one to what they saw there."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,13 +45,13 @@ class Liveness(nn.Module):
         self.gather = nn.Conv2d(STEM[-1][1], WIDE, 3, bias=False)
         self.gather_norm = nn.BatchNorm2d(WIDE)
         self.head = nn.Conv2d(WIDE, 2, 1)
-        self.project = nn.Linear(WIDE, TEACHER)
+        self.project = nn.Linear(WIDE, TOLD)
         self.foretell = nn.ModuleList(
-            nn.Conv2d(STEM[place][1], kept, 1) for place, kept in zip(STAGES, KEPT, strict=True)
+            nn.Conv2d(STEM[place][1], TEACHERS * kept, 1) for place, kept in zip(STAGES, KEPT, strict=True)
         )
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Logits, the guess of what the teacher said [n, 258], and of what it saw, [n, k, side, side]."""
+        """Logits, the guess of what the teachers said [n, 387], and of what they saw, [n, k, side, side]."""
         x, seen = pictures, []
         for number, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             x = torch.relu(norm(convolution(padded(x, convolution.stride[0]))))

@@ -19,18 +19,18 @@ import torch.multiprocessing as processes
 from rich.console import Console
 
 from . import dataset, exporting
+from .hints import PIXELS
 from .learning import train
 from .material import MATERIAL
-from .network import PIXELS, Liveness
-from .views import Views, draw_views, learn_basis
+from .network import Liveness
+from .teachers import Teachers
+from .views import BASIS_VIEWS, Views, draw_views, drawn
 
 CHUNK = 500
 """Samples of one seed and file."""
 
 VIEWS = 3000
 """Views of one seed and file."""
-
-BASIS = "basis.npz"
 
 
 def draw_samples(console: Console, work: Path, count: int, seed: int, jobs: int) -> None:
@@ -40,9 +40,7 @@ def draw_samples(console: Console, work: Path, count: int, seed: int, jobs: int)
 
 def judge_views(console: Console, work: Path, teacher: Path, count: int, seed: int, jobs: int) -> None:
     """The stage `views`; files that are there already are kept."""
-    basis = work / BASIS
-    if not basis.is_file():
-        learn_basis(dataset.chunks(work), teacher, basis, seed, PIXELS)
+    Teachers(teacher, work).learn_bases(drawn(dataset.chunks(work), seed, BASIS_VIEWS, PIXELS)[0])
     _in_parallel(console, _views, [(work, teacher, seed, n) for n in range(-(-count // VIEWS))], jobs)
 
 
@@ -56,6 +54,9 @@ def learn(work: Path, steps: int, rate: float, seed: int, jobs: int, start: Path
 
 
 def _in_parallel(console: Console, make: Callable[[Any], Path], todo: list[Any], jobs: int) -> None:
+    # Every job has one processor; numpy's threads would take the others' from them.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # A fork of a process that has used PyTorch hangs.
     fresh = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(jobs, fresh, _single) as pool:
@@ -81,7 +82,7 @@ def _views(job: tuple[Path, Path, int, int]) -> Path:
     path = exporting.views_path(work, seed, number)
     if not path.is_file():
         chunks, own_seed = dataset.chunks(work), seed * 1000 + number
-        draw_views(chunks, teacher, work / BASIS, path, own_seed, VIEWS, PIXELS)
+        draw_views(chunks, Teachers(teacher, work), path, own_seed, VIEWS, PIXELS)
     return path
 
 
@@ -103,8 +104,9 @@ def _learn(rank: int, jobs: int, work: Path, steps: int, rate: float, seed: int,
     network = network.to(device, memory_format=torch.channels_last)
     console.print(f"{len(views.pictures)} views to learn from")
 
-    def report(step: int, error: float) -> None:
-        console.print(f"step {step}: the margin is off by {error:.2f}")
+    def report(step: int, errors: tuple[float, float]) -> None:
+        of_mini_fas, of_pair = errors
+        console.print(f"step {step}: off by {of_mini_fas:.2f} (MiniFAS) and {of_pair:.2f} (pair)")
 
     train(network, views, steps, rate, seed, report)
     if rank == 0:

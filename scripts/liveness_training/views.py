@@ -1,9 +1,9 @@
-"""Turns drawn crops into views that the teacher judges: parts of crops, regraded, blurred, mixed.
+"""Turns drawn crops into views that the teachers judge: parts of crops, regraded, blurred, mixed.
 
-The network learns to say of any picture what the teacher says of the very same pixels (function matching: L.
+The network learns to say of any picture what the teachers say of the very same pixels (function matching: L.
 Beyer et al., Knowledge distillation: a good teacher is patient and consistent, 2022). So nothing that changes
-a view may come after the teacher saw it, except mirroring. Every picture comes from training crops.
-The simulated subject is the exception: its label is known, and counts instead of the teacher's guess.
+a view may come after the teachers saw it, except mirroring. Every picture comes from training crops.
+The simulated subject is the exception: its label is known, and counts instead of the teachers' guesses.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from .camera_model import Picture, Random
 from .crops import Crops
-from .hints import Basis, Hints
+from .hints import Hints
 from .retouching import filmed_again, invented, mixed, part, patched, surrounded, turned
 from .simulated import PERSON
-from .teacher import Pair
+from .teachers import Teachers
 
 PLAIN = 0.25
 """Share of views that are just what a box would show."""
@@ -37,9 +37,6 @@ GENTLE = 0.5
 
 FILES_AT_ONCE = 3
 
-AT_ONCE = 30
-"""Views that the teacher judges together; more of them leave the processor's cache."""
-
 BASIS_VIEWS = 600
 
 KNOWN_MARGIN = 4.0
@@ -48,7 +45,7 @@ KNOWN_MARGIN = 4.0
 
 @dataclass(frozen=True)
 class Views:
-    """Pictures [n, p, p, 3] RGB, and what is to be said of them: margins [n, 2], embeddings [n, 256], and the
+    """Pictures [n, p, p, 3] RGB, and what is to be said of them: margins [n, 3], embeddings [n, 384], and the
     hints of the three stages [n, side, side, k]."""
 
     pictures: NDArray[np.uint8]
@@ -97,39 +94,22 @@ def plain_view(crop: NDArray[np.uint8], pixels: int, random: Random) -> Picture:
 
 
 def draw_views(
-    chunks: list[Path], teacher: Path, basis: Path, path: Path, seed: int, count: int, pixels: int
+    chunks: list[Path], teachers: Teachers, path: Path, seed: int, count: int, pixels: int
 ) -> None:
-    """Draw `count` views of crops of some of the chunks, have the teacher judge them, and keep them."""
+    """Draw `count` views of crops of some of the chunks, have the teachers judge them, and keep them."""
     pictures, pinned = drawn(chunks, seed, count, pixels)
-    pair, known = Pair(teacher), Basis.load(basis)
-    margins, embeddings, hints = [], [], []
-    for start in range(0, count, AT_ONCE):
-        said = pair.judge(pictures[start : start + AT_ONCE])
-        margins.append(said.margins)
-        embeddings.append(said.embeddings)
-        hints.append(known.hints(said.maps))
-    stages = [np.concatenate(stage) for stage in zip(*hints, strict=True)]
-    views = Views(
-        pictures,
-        np.where(pinned[:, None] != 0, pinned[:, None], np.concatenate(margins)),
-        np.concatenate(embeddings),
-        *stages,
-    )
+    lesson = teachers.lesson(pictures)
+    known = np.where(pinned[:, None] != 0, pinned[:, None], lesson.margins)
+    views = Views(pictures, known, lesson.embeddings, *lesson.hints)
     unfinished = path.with_suffix(".part.npz")
     np.savez(unfinished, **vars(views))  # noqa: TID251 - training material, not a session
     unfinished.rename(path)
 
 
-def learn_basis(chunks: list[Path], teacher: Path, path: Path, seed: int, pixels: int) -> None:
-    """Find the principal components of what the teacher sees in some views."""
-    pictures, _ = drawn(chunks, seed, BASIS_VIEWS, pixels)
-    Basis.of(Pair(teacher).judge(pictures).maps).save(path)
-
-
 def drawn(
     chunks: list[Path], seed: int, count: int, pixels: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """`count` views, and the margin that is learnt of each whatever the teacher says, or 0."""
+    """`count` views, and the margin that is learnt of each whatever the teachers say, or 0."""
     random = np.random.default_rng(seed)
     chosen = random.choice(len(chunks), min(FILES_AT_ONCE, len(chunks)), replace=False)
     read = [Crops.load(chunks[number]) for number in chosen]

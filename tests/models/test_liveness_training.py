@@ -10,7 +10,7 @@ import pytest
 
 from liveness_training import calibration, retouching, samples
 from liveness_training.calibration import Calibration, Said
-from liveness_training.hints import BYTE, KEPT, Basis, Maps, mirrored
+from liveness_training.hints import BYTE, KEPT, PIXELS, SIDES, Basis, Maps, mirrored, resampled
 from liveness_training.material import Row, Sight, rows, training_rows
 from liveness_training.variation import varied
 from vouchbox.vision.passive import CLIP
@@ -81,7 +81,7 @@ def said(live: list[float], attacks: list[float]) -> Said:
     values = np.array(live + attacks)
     paths = np.array([f"{n:03d}" for n in range(len(values))])
     labels = np.array([1] * len(live) + [0] * len(attacks))
-    return Said(np.stack([values, values], axis=1), paths, labels)
+    return Said(np.stack([values] * 4, axis=1), paths, labels)
 
 
 def test_the_operating_point_rejects_at_most_one_bona_fide_clip_in_twenty() -> None:
@@ -101,9 +101,9 @@ def test_where_the_classes_lie_apart_the_operating_point_lies_between_them() -> 
 
 
 def test_a_clip_is_the_mean_of_its_frames_and_no_frame_counts_beyond_the_limit() -> None:
-    logits = np.array([[1000.0, 1000.0], [0.0, 0.0], [-2.0, -2.0]])
+    logits = np.array([[1000.0] * 4, [0.0] * 4, [-2.0] * 4])
     material = Said(logits, np.array(["a", "a", "b"]), np.array([1, 1, 0]))
-    scores, live = calibration.pooled(material, Calibration((0.5, 0.5), (0.0, 0.0)))
+    scores, live = calibration.pooled(material, Calibration((0.1, 0.4, 0.2, 0.3), (0.0, 0.0)))
     assert scores.tolist() == [CLIP / 2, -2.0]
     assert live.tolist() == [1, 0]
 
@@ -112,7 +112,7 @@ def maps(count: int = 50) -> Maps:
     """Maps whose channels follow a few hidden ones, as those of a network do."""
     random = np.random.default_rng(3)
     made = []
-    for kept, side in zip(KEPT, (20, 10, 5), strict=True):
+    for kept, side in zip(KEPT, SIDES, strict=True):
         hidden = random.normal(0, np.linspace(3.0, 0.5, kept), (count, side, side, kept))
         made.append((hidden @ random.normal(0, 1, (kept, 130)) + 7.0).astype(np.float32))
     return tuple(made)
@@ -147,6 +147,20 @@ def test_a_mirrored_map_is_that_of_the_mirrored_picture_up_to_a_pixel() -> None:
         map_, of_mirrored = picture[:, ::stride, ::stride], there[:, ::stride, ::stride]
         assert np.abs(mirrored(map_, np.array([True]), 1) - of_mirrored)[:, :, 1:].max() == 1
     assert np.array_equal(mirrored(picture, np.array([False])), picture)
+
+
+def test_a_map_of_an_enlarged_picture_says_the_same_at_the_same_place_of_ours() -> None:
+    pixels, before = 128, 32
+    # What stands in the map is the place in our own picture, from -0.2 to 77.3.
+    own = (np.arange(before) * (pixels / before) + 0.5) / pixels * PIXELS - 0.5
+    maps = np.stack([np.tile(own, (before, 1)), np.tile(own[:, None], (1, before))])[None].astype(np.float32)
+    for side in SIDES[:2]:
+        across, down = np.moveaxis(resampled(maps, side, pixels)[0], -1, 0)
+        wanted = np.arange(side) * (PIXELS / side)
+        # A triangle of whole places leans a little; at the border it loses a part.
+        assert np.abs(across - wanted)[:, 1:-1].max() < 0.4
+        assert np.allclose(across, down.T, atol=1e-4)
+    assert np.allclose(resampled(np.ones((2, 3, 8, 8), np.float32), 5, pixels), 1.0)
 
 
 @pytest.mark.parametrize("change", [retouching.filmed_again, retouching.mixed, retouching.patched])

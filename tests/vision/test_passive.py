@@ -137,6 +137,30 @@ def test_a_mirrored_picture_is_judged_like_the_picture(
     assert not np.array_equal(looking.crops.context, looking.crops.mirrored(looking.crops.context))
 
 
+def test_a_crop_says_its_weighted_logits_and_one_without_weight_is_not_run(
+    still_clip: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Network(choose("litert"), manifest.load(), "liveness")
+    frame, box = still_clip[0], Box(260, 160, 420, 320)
+    runs: list[int] = []
+    run = network.run
+    monkeypatch.setattr(network, "run", lambda picture: (runs.append(1), run(picture)))
+
+    def look(*weight: float) -> tuple[float, float, int]:
+        decode = {"weight": np.array(weight, np.float32), "offset": np.array([0.5, -1.0], np.float32)}
+        network.decode = decode
+        runs.clear()
+        scores = PassiveNetwork(network, unlocked).look(frame, box)
+        assert scores is not None
+        return scores.close, scores.context, len(runs)
+
+    raw = PassiveNetwork(network, unlocked).logits(frame, box)
+    assert raw is not None
+    assert look(0.0, 0.0, 0.0, 1.0) == (0.5, pytest.approx(raw[1, 1] - 1.0), 2)
+    assert look(0.25, 0.5, 0.0, 0.0) == (pytest.approx(0.25 * raw[0, 0] + 0.5 * raw[0, 1] + 0.5), -1.0, 2)
+    assert look(0.0, 1.0, 1.0, 0.0) == (pytest.approx(raw[0, 1] + 0.5), pytest.approx(raw[1, 0] - 1.0), 4)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     copy = tmp_path / "models"
@@ -148,11 +172,11 @@ def folder(tmp_path: Path) -> Path:
     "decode",
     [
         "{}",
-        "{ weight = [1.0, 1.0] }",
-        "{ weight = [1.0], offset = [0.0, 0.0] }",
-        "{ weight = [nan, 1.0], offset = [0.0, 0.0] }",
+        "{ weight = [1.0, 1.0, 1.0, 1.0] }",
+        "{ weight = [1.0, 1.0], offset = [0.0, 0.0] }",
+        "{ weight = [nan, 1.0, 1.0, 1.0], offset = [0.0, 0.0] }",
     ],
-    ids=["none", "half", "one scale", "not a number"],
+    ids=["none", "half", "one logit", "not a number"],
 )
 def test_a_network_without_its_calibration_is_refused(folder: Path, decode: str) -> None:
     file = folder / "manifest.toml"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vouchbox.camera.source import Image
 from vouchbox.errors import ModelError
@@ -35,18 +36,22 @@ CLIP = 4.0
 THRESHOLD = 0.5
 """Score from which on the session looks bona fide; the calibration puts the operating point here."""
 
-_SCALES = 2
+Logits = NDArray[np.float64]
+
+_CROPS, _LOGITS = 2, 2
 _REINSTALL = "install vouchbox again"
 
 
 class PassiveNetwork:
     """The liveness network on one face after another.
 
-    Its output is 1 x 2: a logit for the close crop and one for the wide crop; each crop is run through the
-    same trunk and read at its own place. It is run a second time on the mirrored crop, and the mean counts:
-    what a network makes of a single picture is partly chance, and a face has no preferred side. `decode` in
-    the manifest holds `weight` and `offset`, two values each, the calibration: contribution = weight *
-    logit + offset. A crop of weight 0 is not run.
+    Its output is two logits: the first learnt from a network that goes by the grain of skin, paper and
+    screens, the second from a pair that goes by edges and surroundings. It is run on the close and on the
+    wide crop, and a second time on each one's mirror image, and the mean counts: what a network makes of a
+    single picture is partly chance, and a face has no preferred side. `decode` in the manifest holds the
+    calibration: `weight`, four values (close crop: first, second logit; wide crop: the same), and `offset`,
+    one for each crop. What a crop says is its weighted logits and its offset; a crop without weight is not
+    run.
     """
 
     def __init__(self, network: Network, scratch: Scratch) -> None:
@@ -55,30 +60,42 @@ class PassiveNetwork:
         if rows != columns:
             raise ModelError("the liveness model takes no square picture", _REINSTALL)
         self._network = network
-        self._output = network.output_of_size(_SCALES)
-        calibration = [network.decode.get(name) for name in ("weight", "offset")]
-        if any(v is None or v.shape != (_SCALES,) or not np.isfinite(v).all() for v in calibration):
-            raise ModelError("the liveness model has no calibration for its two crops", _REINSTALL)
-        self._weight, self._offset = ([float(n) for n in v] for v in calibration if v is not None)
+        self._output = network.output_of_size(_LOGITS)
+        self._weight = _known(network, "weight", _CROPS * _LOGITS).reshape(_CROPS, _LOGITS)
+        self._offset = _known(network, "offset", _CROPS).tolist()
         self.crops = FaceCrops(scratch, rows)
 
     def look(self, frame: Image, box: Box) -> PassiveScores | None:
         """What the face in `box` looks like; None where its crops can't be cut."""
         if not self.crops.cut(frame, box):
             return None
-        said = []
-        for scale, crop in enumerate((self.crops.close, self.crops.context)):
-            weight = self._weight[scale]
-            said.append((weight * self._logit(crop, scale) if weight else 0.0) + self._offset[scale])
-        return PassiveScores(close=said[0], context=said[1])
+        close, wide = (
+            float(weight @ self._logits(crop)) + offset if weight.any() else offset
+            for crop, weight, offset in zip(self._both(), self._weight, self._offset, strict=True)
+        )
+        return PassiveScores(close=close, context=wide)
 
-    def _logit(self, crop: Image, scale: int) -> float:
-        """The mean of what is said of the crop and of its mirror image."""
-        said = 0.0
+    def logits(self, frame: Image, box: Box) -> Logits | None:
+        """Both logits of both crops [2, 2] before any calibration, as `look` weighs them."""
+        return np.stack([self._logits(crop) for crop in self._both()]) if self.crops.cut(frame, box) else None
+
+    def _both(self) -> tuple[Image, Image]:
+        return self.crops.close, self.crops.context
+
+    def _logits(self, crop: Image) -> Logits:
+        """Both logits [2], the mean of what is said of the crop and of its mirror image."""
+        said = np.zeros(_LOGITS)
         for picture in (crop, self.crops.mirrored(crop)):
             self._network.run(picture)
-            said += float(self._network.output(self._output).reshape(-1)[scale])
+            said += self._network.output(self._output).reshape(-1)
         return said / 2.0
+
+
+def _known(network: Network, name: str, size: int) -> Logits:
+    values = network.decode.get(name)
+    if values is None or values.shape != (size,) or not np.isfinite(values).all():
+        raise ModelError("the liveness model has no calibration for its two crops", _REINSTALL)
+    return values.astype(np.float64)
 
 
 def frame_logit(scores: PassiveScores) -> float:

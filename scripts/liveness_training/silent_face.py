@@ -7,7 +7,6 @@ three classes, of which class 1 is bona fide. Here both look at the very picture
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from .network import PIXELS
+from .hints import PIXELS, Said
 
 FILES = ("2.7_80x80_MiniFASNetV2.pth", "4_0_0_80x80_MiniFASNetV1SE.pth")
 BONA_FIDE = 1
@@ -112,16 +111,6 @@ def _frozen(teacher: Teacher) -> torch.jit.ScriptModule:
     example = torch.zeros(1, 3, PIXELS, PIXELS).contiguous(memory_format=torch.channels_last)
     traced = torch.jit.trace(teacher.eval(), (example,), strict=False)  # type: ignore[no-untyped-call]
     return torch.jit.optimize_for_inference(traced)
-
-
-@dataclass(frozen=True)
-class Said:
-    """What both networks say of n pictures: margins [n, 2] (log odds of bona fide against both attack
-    classes), embeddings [n, 256], and the maps of each stage, both networks' channels together."""
-
-    margins: NDArray[np.float32]
-    embeddings: NDArray[np.float16]
-    maps: tuple[NDArray[np.float32], ...]
 
 
 class Pair:
