@@ -84,7 +84,7 @@ def main(
         elif stage == "train":
             learn(work, steps, rate, seed, jobs, start)
         elif stage == "export":
-            console.print(exporting.export(work))
+            console.print(exporting.export(work, seed))
         else:
             console.print(figures.calibrate_and_state(data))
 

@@ -34,17 +34,17 @@ def views_path(work: Path, seed: int, number: int) -> Path:
     return work / f"views_{seed}_{number:03d}.npz"
 
 
-def all_views(work: Path) -> list[Path]:
-    """All files of views of every seed."""
-    found = sorted(work.glob("views_*_[0-9][0-9][0-9].npz"))
+def known_views(work: Path, seed: int) -> list[Path]:
+    """All files of views of a seed."""
+    found = sorted(work.glob(f"views_{seed}_[0-9][0-9][0-9].npz"))
     if not found:
-        raise ValueError(f"no views in {work}: run the stage `views`")
+        raise ValueError(f"no views of seed {seed} in {work}: run the stage `views`")
     return found
 
 
-def export(work: Path) -> str:
-    """Write the int8 file; ranges come from training views."""
-    pictures = Views.load(all_views(work)[-1:]).pictures[:CALIBRATION_VIEWS]
+def export(work: Path, seed: int) -> str:
+    """Write the int8 file; ranges come from training views of the seed."""
+    pictures = Views.load(known_views(work, seed)[-1:]).pictures[:CALIBRATION_VIEWS]
     network = load_network(work / WEIGHTS)
     data = int8_file(network, [tensor_of(part) for part in (pictures[::2], pictures[1::2])])
     entry = describe_file("liveness", FILE, data, ("logits",)) | {"licence": LICENCE, "source": SOURCE}

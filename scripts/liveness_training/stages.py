@@ -45,8 +45,8 @@ def judge_views(console: Console, work: Path, teacher: Path, count: int, seed: i
 
 
 def learn(work: Path, steps: int, rate: float, seed: int, jobs: int, start: Path | None) -> None:
-    """The stage `train`: on a GPU where there is one, else `jobs` processes of one thread each. It begins
-    with the weights of `start`, or with none."""
+    """The stage `train`: on a GPU where there is one, else `jobs` processes of one thread each. It learns
+    from the views of the seed, and begins with the weights of `start`, or with none."""
     jobs = 1 if torch.cuda.is_available() else jobs
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
     os.environ.setdefault("MASTER_PORT", str(_free_port()))
@@ -98,7 +98,7 @@ def _learn(rank: int, jobs: int, work: Path, steps: int, rate: float, seed: int,
     if jobs > 1:
         together.init_process_group("gloo", rank=rank, world_size=jobs)
     console = Console(quiet=rank > 0)
-    views = Views.load(exporting.all_views(work)[rank::jobs])
+    views = Views.load(exporting.known_views(work, seed)[rank::jobs])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = Liveness() if start is None else exporting.load_network(start)
     network = network.to(device, memory_format=torch.channels_last)

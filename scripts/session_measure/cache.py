@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 
 from session_measure.holding import Record, as_line, from_line
+from vouchbox.evaluation import identity
 from vouchbox.vision.models import Models
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +26,8 @@ SOURCES = (
 
 
 def state(models: Models, plan: str) -> str:
-    """A digest of code, models, runtime and plan."""
-    digest = hashlib.sha256(f"{plan} {models.runtime.label}".encode())
-    for model in models.identities:
-        digest.update(f"{model.role} {model.sha256}".encode())
+    """A digest of code, models with their calibration, runtime and plan."""
+    digest = hashlib.sha256(f"{plan} {identity.of_networks(models.runtime, models.networks)}".encode())
     for pattern in SOURCES:
         for path in sorted(ROOT.glob(pattern)):
             if path.is_file():
