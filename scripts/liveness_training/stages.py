@@ -5,6 +5,7 @@ command, for a fresh process can't load what belongs to the program that was sta
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import multiprocessing
 import os
 import socket
@@ -23,7 +24,7 @@ from .hints import PIXELS
 from .learning import train
 from .material import MATERIAL
 from .network import Liveness
-from .teachers import Teachers
+from .teachers import Teachers, basis_files
 from .views import BASIS_VIEWS, Views, draw_views, drawn
 
 CHUNK = 500
@@ -40,7 +41,8 @@ def draw_samples(console: Console, work: Path, count: int, seed: int, jobs: int)
 
 def judge_views(console: Console, work: Path, teacher: Path, count: int, seed: int, jobs: int) -> None:
     """The stage `views`; files that are there already are kept."""
-    Teachers(teacher, work).learn_bases(drawn(dataset.chunks(work), seed, BASIS_VIEWS, PIXELS)[0])
+    if not all(path.is_file() for path in basis_files(work)):
+        Teachers(teacher, work).learn_bases(drawn(dataset.chunks(work), seed, BASIS_VIEWS, PIXELS)[0])
     _in_parallel(console, _views, [(work, teacher, seed, n) for n in range(-(-count // VIEWS))], jobs)
 
 
@@ -77,12 +79,18 @@ def _chunk(job: tuple[Path, int, int]) -> Path:
     return path
 
 
+@functools.cache
+def _teachers(folder: Path, work: Path) -> Teachers:
+    """Compiled once in each process."""
+    return Teachers(folder, work)
+
+
 def _views(job: tuple[Path, Path, int, int]) -> Path:
     work, teacher, seed, number = job
     path = exporting.views_path(work, seed, number)
     if not path.is_file():
         chunks, own_seed = dataset.chunks(work), seed * 1000 + number
-        draw_views(chunks, Teachers(teacher, work), path, own_seed, VIEWS, PIXELS)
+        draw_views(chunks, _teachers(teacher, work), path, own_seed, VIEWS, PIXELS)
     return path
 
 

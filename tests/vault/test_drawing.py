@@ -47,6 +47,7 @@ def test_pauses_are_drawn_of_the_same_secrets_and_independent_of_the_prompts() -
 
 def test_both_sides_have_their_part_in_a_challenge() -> None:
     sides = product(("nonce-one", "nonce-two"), (bytes(32), b"x" * 32))
-    drawn = [challenge.draw(nonce, entropy, 5) for nonce, entropy in sides]
-    assert len({prompts for prompts, _ in drawn}) == 4
-    assert len({pauses for _, pauses in drawn}) > 1
+    drawn = {side: challenge.draw(*side, 5) for side in sides}
+    assert len({prompts for prompts, _ in drawn.values()}) == 4
+    paused = {nonce: drawn[nonce, bytes(32)].pauses for nonce in ("nonce-one", "nonce-two")}
+    assert len(set(paused.values())) == 2
